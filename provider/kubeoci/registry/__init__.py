@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Talking to container registries: nothing is read without its digest being checked."""
