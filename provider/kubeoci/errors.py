@@ -51,6 +51,7 @@ CODES: dict[str, str] = {
     "cluster.invalid": "the API server refuses the object",
     "cluster.conflict": "another field manager owns the field",
     "cluster.owned": "the object belongs to somebody else",
+    "cluster.inventory": "the inventory in the cluster is damaged or too large",
     "cluster.busy": "another run works on the same inventory",
     "cluster.moved": "this is another cluster than the one recorded",
     "cluster.not_ready": "objects did not become ready",
