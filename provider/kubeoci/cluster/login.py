@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a kubeconfig to what a connection needs: the server, TLS and the headers that say who we are.
+
+The `kubernetes` package reads the file and runs its exec plugins. Three of its habits are mended here: a failed plugin
+is only logged there, impersonation (`as`) is passed over, and keys would stay on disk until the process ends.
+"""
+
+import importlib
+import io
+import os
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubeoci.errors import ClusterError
+
+_ONE_AT_A_TIME = threading.Lock()  # the package keeps its temporary files in one table per process
+_DEFAULT = "~/.kube/config"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which cluster. `kubeconfig` is a path or the YAML text itself; empty is `$KUBECONFIG`, then the default place.
+
+    `context` chooses one of its contexts; empty is its current one.
+    """
+
+    kubeconfig: str = field(default="", repr=False)
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach one API server. Only the server is safe to print."""
+
+    server: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    tls: ssl.SSLContext | None = field(repr=False)
+    server_name: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
+
+
+def login(access: Access) -> Login:
+    """Read the kubeconfig and get its credentials, running its exec plugin if it has one; no request to the cluster.
+
+    Raises ClusterError (`cluster.config`), which never quotes the file: it may hold tokens.
+    """
+    import kubernetes  # noqa: PLC0415 - 0.3 s, only needed with a cluster
+
+    configuration = kubernetes.client.Configuration()
+    with _ONE_AT_A_TIME, _private_folder() as folder:
+        try:
+            user = _load(access, configuration, folder)
+            tls = _tls(configuration)
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise _fault(access, f"it cannot be used ({type(error).__name__})") from error
+    if {"exec", "auth-provider"} & set(user) and not (configuration.api_key or configuration.cert_file):
+        raise _fault(access, "its credential plugin failed", advice="run the plugin by hand to see why")
+    proxy = configuration.proxy or ""
+    if proxy and kubernetes.client.rest.should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
+        proxy = ""
+    headers = [("Authorization", configuration.api_key["BearerToken"])] if configuration.api_key else []
+    headers += _impersonation(user)
+    return Login(configuration.host.rstrip("/"), tuple(headers), tls, configuration.tls_server_name or "", proxy)
+
+
+def _load(access: Access, configuration: Any, folder: str) -> Mapping[str, Any]:  # noqa: ANN401 - an untyped package
+    """Fill `configuration`; gives the plain `user` entry."""
+    incluster_config: Any = importlib.import_module("kubernetes.config.incluster_config")
+    kube_config: Any = importlib.import_module("kubernetes.config.kube_config")
+    source = _source(access)
+    if source is None:
+        incluster_config.load_incluster_config(client_configuration=configuration)
+        return {}
+    merged = kube_config.KubeConfigMerger(source).config
+    plain = getattr(merged, "value", merged)
+    if not isinstance(plain, dict):
+        raise _fault(access, "it is no kubeconfig")
+    context = access.context or str(plain.get("current-context") or "")
+    entry = _named(plain, "contexts", "context", context)
+    if entry is None:
+        what = f"it has no context {context!r}" if context else "it has no current context"
+        raise _fault(access, what, advice=f"choose one of {', '.join(_names(plain, 'contexts')) or 'none'}")
+    if _named(plain, "clusters", "cluster", entry.get("cluster")) is None:
+        raise _fault(access, f"context {context!r} names a cluster that it does not describe")
+    loader = kube_config.KubeConfigLoader(merged, context, config_base_path=None, temp_file_path=folder)
+    loader.load_and_set(configuration)
+    return _named(plain, "users", "user", entry.get("user")) or {}
+
+
+def _source(access: Access) -> Any:  # noqa: ANN401 - a path or a file-like object, as the package takes it
+    """What to read; None when only the pod's own account is left."""
+    if _is_text(access.kubeconfig):
+        return io.StringIO(access.kubeconfig)
+    path = access.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT
+    if any(Path(part).expanduser().is_file() for part in path.split(os.pathsep) if part):
+        return path
+    if not access.kubeconfig and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return None
+    advice = "set cluster.kubeconfig or KUBECONFIG" if not access.kubeconfig else "give a path that exists, or its text"
+    raise ClusterError("cluster.config", "there is no such kubeconfig", where=path, advice=advice)
+
+
+def _is_text(kubeconfig: str) -> bool:
+    return "\n" in kubeconfig or kubeconfig.lstrip().startswith("{") or "apiVersion:" in kubeconfig
+
+
+def _fault(access: Access, what: str, *, advice: str = "") -> ClusterError:
+    where = "kubeconfig" if _is_text(access.kubeconfig) else access.kubeconfig or os.environ.get("KUBECONFIG", _DEFAULT)
+    return ClusterError("cluster.config", what, where=where, advice=advice)
+
+
+def _named(plain: Mapping[str, Any], table: str, key: str, name: object) -> Mapping[str, Any] | None:
+    for item in plain.get(table) or []:
+        value = getattr(item, "value", item)
+        if value.get("name") == name:
+            found = value.get(key) or {}
+            return getattr(found, "value", found)  # type: ignore[no-any-return] # a node of the package or a dict
+    return None
+
+
+def _names(plain: Mapping[str, Any], table: str) -> list[str]:
+    return [str(getattr(item, "value", item).get("name")) for item in plain.get(table) or []]
+
+
+def _impersonation(user: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = [("Impersonate-User", str(user["as"]))] if user.get("as") else []
+    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or []]
+    return headers + ([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else [])
+
+
+def _tls(configuration: Any) -> ssl.SSLContext | None:  # noqa: ANN401 - an untyped package
+    """Everything is read now: nothing of it stays on disk."""
+    if not configuration.host.startswith("https"):
+        return None
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file or None)
+    return context
+
+
+@contextmanager
+def _private_folder() -> Iterator[str]:
+    """A folder for the package's temporary files, forgotten by its table when it goes."""
+    kube_config = importlib.import_module("kubernetes.config.kube_config")
+    with tempfile.TemporaryDirectory(prefix="kubeoci-") as folder:
+        try:
+            yield folder
+        finally:
+            table = getattr(kube_config, "_temp_files", {})
+            for key in [key for key, path in table.items() if str(path).startswith(folder)]:
+                del table[key]
