@@ -160,6 +160,15 @@ class Reader:
         return inner
 
 
+def settled(reader: Reader) -> None:
+    """Raise an `ExceptionGroup` of all faults, or an `InputError` for what an update must know and does not."""
+    if reader.faults:
+        raise ExceptionGroup("inputs", reader.faults)
+    if reader.pending:
+        names = ", ".join(sorted(reader.pending))
+        raise InputError("input.invalid", "is not known, although the update has begun", where=names)
+
+
 def uncarriable(values: Value, where: str = "") -> list[KubeociError]:
     """Faults of texts and keys that Pulumi's wire cannot carry, since it gives them a meaning of its own."""
     if isinstance(values, str) and values == UNKNOWN_TEXT:

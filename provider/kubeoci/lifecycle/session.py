@@ -2,14 +2,66 @@
 """What lasts as long as a provider process: its configuration, the content cache and open connections."""
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Final
 
-from kubeoci.lifecycle.values import Values
+from kubeoci.lifecycle.values import UNKNOWN, Values
+
+if TYPE_CHECKING:
+    from kubeoci.cluster.rest import Access, Rest
+    from kubeoci.lifecycle.content import Content
+    from kubeoci.registry.cache import Cache
+    from kubeoci.registry.remote import Registry
+    from kubeoci.registry.transport import Settings
+
+CONFIG: Final = frozenset({"cluster", "namespace"})
+"""Names of the provider's configuration: defaults for `cluster` and `namespace` of every OCIRepository."""
 
 
-@dataclass(slots=True)
 class Session:
-    """One configured provider. `stop` is set on Cancel; every loop and wait of the core looks at it."""
+    """One configured provider. Registries and clusters are opened on first use and kept.
 
-    config: Values = field(default_factory=dict)
-    stop: threading.Event = field(default_factory=threading.Event)
+    `stop` is set on Cancel; every loop and wait of the core looks at it.
+    """
+
+    def __init__(self, config: Values | None = None, *, stop: threading.Event | None = None) -> None:
+        self.config: Values = dict(config or {})
+        self.stop = stop or threading.Event()
+        self.contents: dict[Hashable, Content] = {}  # loaded artifacts, kept by kubeoci.lifecycle.content
+        self._lock = threading.RLock()
+        self._cache: Cache | None = None
+        self._registries: dict[Settings, Registry] = {}
+        self._clusters: dict[Access, Rest] = {}
+
+    @property
+    def unknown(self) -> bool:
+        """Whether some of the configuration is not known yet."""
+        return any(value is UNKNOWN for value in self.config.values())
+
+    @property
+    def cache(self) -> "Cache":
+        """The content cache of this user."""
+        from kubeoci.registry.cache import Cache  # noqa: PLC0415 - loaded on first use
+
+        with self._lock:
+            if self._cache is None:
+                self._cache = Cache.open()
+            return self._cache
+
+    def registry(self, settings: "Settings", progress: Callable[[str], None]) -> "Registry":
+        """The registry client for these settings; its connections and tokens are shared by all callers."""
+        from kubeoci.registry.remote import Registry  # noqa: PLC0415 - loads urllib3
+
+        with self._lock:
+            if settings not in self._registries:
+                self._registries[settings] = Registry(settings, self.cache, stop=self.stop, progress=progress)
+            return self._registries[settings]
+
+    def cluster(self, access: "Access") -> "Rest":
+        """The API server that `access` names. Raises `ClusterError` when the kubeconfig cannot be used."""
+        from kubeoci.cluster.rest import connect  # noqa: PLC0415 - loads kubernetes
+
+        with self._lock:
+            if access not in self._clusters:
+                self._clusters[access] = connect(access, stop=self.stop)
+            return self._clusters[access]

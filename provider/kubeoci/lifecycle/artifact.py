@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OCIArtifact: a directory, packed reproducibly and pushed.
+
+Rules:
+- check packs; `digest` and `files` are facts of the content, so a preview shows them before anything is pushed;
+- an artifact behind the first tag with the same tree, format and explicit annotations *is* the artifact: its digest
+  is kept, whoever compressed it;
+- tags move last; another host or repository replaces the resource, everything else updates it in place.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from kubeoci import artifact as artifacts
+from kubeoci import digest as digests
+from kubeoci import reference as references
+from kubeoci import tree as trees
+from kubeoci.artifact import Artifact
+from kubeoci.digest import Digest
+from kubeoci.errors import FilesError, KubeociError, RegistryError, flatten
+from kubeoci.lifecycle import pack, settings
+from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored
+from kubeoci.lifecycle.difference import compare
+from kubeoci.lifecycle.inputs import settled
+from kubeoci.lifecycle.pull import open_registry, pull
+from kubeoci.lifecycle.settings import Access, ArtifactInputs
+from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal
+from kubeoci.reference import Reference
+from kubeoci.registry.push import push
+from kubeoci.registry.remote import Registry
+from kubeoci.tree import Tree
+
+INPUTS: Final = settings.ARTIFACT
+FACTS: Final = frozenset({"digest", "files"})
+SECRET: Final = frozenset({"credentials"})
+
+
+def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - nothing may depend on the old inputs
+    """Validate, pack into the content cache and ask the registry once. Faults of all kinds are told together."""
+    program = {name: value for name, value in news.items() if name not in FACTS}
+    given, reader = settings.artifact(program)
+    tree: Tree | None = None
+    if "path" not in reader.pending and given.path and not reader.pending & {"ignore", "sourceignore"}:
+        try:
+            tree = _read(given)
+        except (KubeociError, ExceptionGroup) as error:
+            reader.adopt("path", error)
+    if reader.faults:
+        return Checked(dict(news), tuple(str(fault) for fault in reader.faults))
+    facts: dict[str, Value] = dict.fromkeys(FACTS, UNKNOWN)
+    if tree is not None:
+        facts["files"] = dict(tree.listing())
+        for warning in tree.warnings:
+            call.log(Severity.WARNING, warning)
+    if tree is not None and not reader.pending:
+        try:
+            facts["digest"] = _settle(call, given, tree)
+        except (KubeociError, ExceptionGroup) as error:
+            return Checked(dict(news), tuple(str(fault) for fault in flatten(error)))
+    known_tags = {} if "tags" in reader.pending or "url" in reader.pending else {"tags": list(given.tags)}
+    return Checked({**program, **known_tags, **facts})
+
+
+def diff(olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+    """What differs in the inputs; another host or repository replaces."""
+    entries = compare(olds, news, INPUTS | FACTS, ignore)
+    moved = ("url",) in entries and _place(olds) != _place(news)
+    return Difference(entries, ("url",) if moved else ())
+
+
+def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:  # noqa: ARG001 - the shape of `Resource`
+    """The outputs as they will be, and in one line how many files differ."""
+    digest, files = news.get("digest"), news.get("files")
+    if not isinstance(digest, str) or not isinstance(files, dict):
+        return Planned({**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}, message="known after apply")
+    given = _given(news)
+    built = pack.held(call.session.cache, digests.parse(digest))
+    outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN), "reference": f"{given.repository}@{digest}"}
+    if built is not None:
+        outputs |= _described(given, built)
+    return Planned(outputs, message=_message(given, built, olds, news))
+
+
+def create(call: Call, news: Values) -> Stored:
+    """Push what check packed, then move the tags. What is there already is not sent again."""
+    return _pushed(call, news, previous="")
+
+
+def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noqa: ARG001 - the shape of `Resource`
+    """The same as create: a push is safe to repeat."""
+    return _pushed(call, news, previous=str(olds.get("digest") or ""))
+
+
+def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
+    """The artifact as the registry has it: None when its digest is gone; only tags that still point to it are kept."""
+    place = references.parse(ident)
+    if place.digest is None:
+        raise RegistryError(
+            "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
+        )
+    given = _given(inputs) if inputs else None
+    registry = open_registry(call, given.access if given else Access())
+    if not registry.exists(place.repository, place.digest):
+        return None
+    if given is None:
+        pulled = pull(registry, place.repository, place.digest)
+        found = {"url": f"oci://{place.repository}", "digest": place.digest, "files": dict(pulled.tree.listing())}
+        return Stored(ident, {**found, "reference": ident}, dict(found))
+    pointing = [tag for tag in given.tags if _behind(registry, given, tag) == place.digest]
+    live = {**inputs, "tags": pointing}
+    return Stored(ident, {**outputs, **live}, live)
+
+
+def delete(call: Call, ident: str, outputs: Values) -> None:
+    """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
+    # the output `annotations` is the manifest's own, with keys that an input may not have
+    given = _given({name: value for name, value in outputs.items() if name != "annotations"})
+    place = references.parse(ident)
+    if given.on_delete == "keep" or place.digest is None:
+        call.log(Severity.INFO, f"{ident} stays in the registry (onDelete: keep)")
+        return
+    registry = open_registry(call, given.access)
+    for tag in given.tags:
+        if _behind(registry, given, tag) == place.digest:
+            registry.delete_tag(given.repository, tag)
+    registry.delete_manifest(given.repository, place.digest)
+
+
+_OUTPUTS: Final = ("reference", "treeDigest", "size", "annotations", "previousDigest")
+
+
+def _given(values: Values) -> ArtifactInputs:
+    """The settings inside the inputs of a resource that was checked before. Raises what is wrong with them."""
+    given, reader = settings.artifact({name: value for name, value in values.items() if name in INPUTS})
+    settled(reader)
+    return given
+
+
+def _read(given: ArtifactInputs) -> Tree:
+    return trees.read(Path(given.path), ignore=given.ignore, sourceignore=given.sourceignore)
+
+
+def _settle(call: Call, given: ArtifactInputs, tree: Tree) -> Digest:
+    """Our digest of this tree, or the one behind the first tag if that is the same artifact by other hands."""
+    built = pack.pack(call.session.cache, tree, given)
+    registry = open_registry(call, given.access)
+    remote = _behind(registry, given, given.tags[0])
+    if remote is None or remote == built.digest or not _same(registry, given, remote, built):
+        return built.digest
+    return remote
+
+
+def _behind(registry: Registry, given: ArtifactInputs, tag: str) -> Digest | None:
+    """What a tag points to; None when there is no such tag or repository."""
+    try:
+        return registry.resolve(Reference(given.repository, tag, None))
+    except RegistryError as error:
+        if error.code == "registry.not_found":
+            return None
+        raise
+
+
+def _same(registry: Registry, given: ArtifactInputs, remote: Digest, built: Artifact) -> bool:
+    """Whether `remote` has our tree, format and explicit annotations. Its own word for its tree is only a claim."""
+    manifest = artifacts.parse(registry.manifest(given.repository, remote))
+    explicit = pack.explicit_annotations(given)
+    if manifest.annotations.get(artifacts.TREE_DIGEST) != built.tree_digest or len(manifest.layers) != 1:
+        return False
+    if any(manifest.annotations.get(key) != value for key, value in explicit.items()):
+        return False
+    kinds = (manifest.config.media_type if manifest.config else "", manifest.layers[0].media_type)
+    if kinds != (built.config_descriptor.media_type, built.layer.media_type):
+        return False
+    return pull(registry, given.repository, remote).tree.digest == built.tree_digest
+
+
+def _pushed(call: Call, news: Values, previous: str) -> Stored:
+    given, digest = _given(news), digests.parse(str(news["digest"]))
+    cache, registry = call.session.cache, open_registry(call, given.access)
+    built = pack.held(cache, digest)
+    if built is None:
+        built = pack.pack(cache, _read(given), given)
+    if built.digest != digest:
+        raise FilesError(
+            "files.changed", f"what was planned is {digest}, what is there now is {built.digest}", where=given.path,
+            advice="run again",
+        )  # fmt: skip
+    pushed = push(
+        registry,
+        given.repository,
+        built,
+        lambda: registry.blob(given.repository, built.layer),
+        given.tags,
+        immutable_tags=given.immutable_tags,
+    )
+    before = previous or str(pushed.previous.get(given.tags[0]) or "")
+    outputs = {**news, **_described(given, built), "previousDigest": before if before != digest else ""}
+    return Stored(f"{given.repository}@{digest}", outputs, dict(news))
+
+
+def _described(given: ArtifactInputs, built: Artifact) -> dict[str, Value]:
+    """The outputs that follow from the artifact alone."""
+    return {
+        "reference": f"{given.repository}@{built.digest}",
+        "treeDigest": str(built.tree_digest),
+        "size": built.layer.size,
+        "annotations": dict(built.annotations),
+    }
+
+
+def _message(given: ArtifactInputs, built: Artifact | None, olds: Values, news: Values) -> str:
+    """`dev: sha256:1f… -> sha256:9a…; 4 files: 1 added, 1 changed, 2 unchanged; 1,204 bytes`."""
+    old, new = olds.get("files") or {}, news["files"]
+    assert isinstance(old, dict)  # noqa: S101 - tells the type checker what plan has checked
+    assert isinstance(new, dict)  # noqa: S101
+    counts = {
+        "added": len(new.keys() - old.keys()),
+        "changed": sum(old[path] != new[path] for path in new.keys() & old.keys()),
+        "removed": len(old.keys() - new.keys()),
+        "unchanged": sum(old[path] == new[path] for path in new.keys() & old.keys()),
+    }
+    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    before, after = str(olds.get("digest") or ""), str(news["digest"])
+    step = after[:19] if before in ("", after) else f"{before[:19]} -> {after[:19]}"
+    size = f"; {built.layer.size:,} bytes" if built else ""
+    return f"{', '.join(given.tags)}: {step}; {len(new)} files: {words}{size}"
+
+
+def _place(values: Values) -> str:
+    """Host and repository of a resource's `url`."""
+    url = reveal(values.get("url"))
+    return str(references.parse(url).repository) if isinstance(url, str) else ""

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an OCIRepository refers to: the digest that a reference means now, its files, and the objects in them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kubeoci import digest as digests
+from kubeoci import ignore, objects, ranges
+from kubeoci.cluster.display import documents
+from kubeoci.cluster.mask import Masks
+from kubeoci.cluster.rest import Access
+from kubeoci.digest import Digest
+from kubeoci.errors import ClusterError, RegistryError
+from kubeoci.identity import ObjectId
+from kubeoci.lifecycle import command
+from kubeoci.lifecycle.contract import Call
+from kubeoci.lifecycle.pull import Pulled, open_registry, pull
+from kubeoci.lifecycle.settings import RepositoryInputs
+from kubeoci.objects import Object
+from kubeoci.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the reference means: a digest, and the tag it was found under (empty for a digest)."""
+
+    digest: Digest
+    tag: str
+
+    @property
+    def revision(self) -> str:
+        """`6.0.4@sha256:…`, or the digest alone, as Flux writes it."""
+        return f"{self.tag}@{self.digest}" if self.tag else self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One artifact, loaded: `files` maps each path to `sha256:<hex>`, `documents` each object's id to masked YAML."""
+
+    annotations: Mapping[str, str]
+    files: dict[str, str]
+    objects: tuple[Object, ...]
+    documents: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def resolve(call: Call, given: RepositoryInputs) -> Resolved:
+    """What `ref` means now; asked once per `pulumi` command, so that an update applies what its preview showed."""
+    if given.ref.digest:
+        return Resolved(digests.parse(given.ref.digest), "")
+    run, cache = command.ident(), call.session.cache
+    key = f"{run} {given.repository} {given.ref!r}"
+    note = cache.recall("resolved", key) if run else None
+    if note is not None:
+        return Resolved(digests.parse(str(note["digest"])), str(note["tag"]))
+    found = _ask(call, given)
+    if run:
+        cache.note("resolved", key, {"digest": found.digest, "tag": found.tag})
+    return found
+
+
+def _ask(call: Call, given: RepositoryInputs) -> Resolved:
+    registry = open_registry(call, given.access)
+    tag = given.ref.tag
+    if given.ref.semver:
+        wanted = ranges.parse(given.ref.semver)
+        tag = ranges.select(registry.tags(given.repository), wanted, given.ref.semver_filter).tag
+    try:
+        return Resolved(registry.resolve(Reference(given.repository, tag, None)), tag)
+    except RegistryError as error:
+        if error.code != "registry.not_found":
+            raise
+        advice = "push it first, or give ref.digest the digest of the OCIArtifact that this program pushes"
+        raise RegistryError(error.code, error.what, where=error.where, advice=advice) from error
+
+
+def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bool = True) -> Content:
+    """The content of the artifact `digest`. Loaded once per process and set of settings that shape it.
+
+    Args:
+        call: where to keep it.
+        given: the settings.
+        digest: which artifact.
+        ask_cluster: whether the scope of a kind that nobody here knows may be asked of the API server.
+    """
+    shape = (digest, given.layer_media_type, given.path, given.ignore, given.namespace, given.target_namespace)
+    memo = call.session.contents
+    if shape not in memo:
+        pulled = pull(open_registry(call, given.access), given.repository, digest, given.layer_media_type)
+        memo[shape] = _build(call, given, pulled, ask_cluster=ask_cluster)
+        while len(memo) > 4:  # noqa: PLR2004 - two artifacts, before and after
+            memo.pop(next(iter(memo)))
+    return memo[shape]
+
+
+def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
+    patterns = ignore.compile_patterns(given.ignore)
+    files = {
+        path: entry.data for path, entry in pulled.contents.files.items() if not patterns.ignores(path, is_dir=False)
+    }
+    scopes = _Scopes(call, given, ask_cluster=ask_cluster)
+    loaded = objects.load(
+        files,
+        path=given.path,
+        namespace=given.namespace,
+        target_namespace=given.target_namespace,
+        namespaced=scopes.namespaced,
+    )
+    return Content(
+        annotations=dict(pulled.manifest.annotations),
+        files={path: f"sha256:{hashlib.sha256(data).hexdigest()}" for path, data in sorted(files.items())},
+        objects=loaded.objects,
+        documents=documents(loaded.objects, Masks(loaded.objects)),
+        warnings=(*pulled.contents.warnings, *loaded.warnings),
+    )
+
+
+def live_documents(desired: Sequence[Object], live: Mapping[ObjectId, dict[str, Any]]) -> dict[str, str]:
+    """Objects that drifted, as masked YAML of our fields with their live values."""
+    drifted = [replace(item, body=live[item.id]) for item in desired if item.id in live]
+    return documents(drifted, Masks([*desired, *drifted]))
+
+
+class _Scopes:
+    """Asks the API server whether a kind is namespaced: at most once per load, and only if nobody else knows."""
+
+    def __init__(self, call: Call, given: RepositoryInputs, *, ask_cluster: bool) -> None:
+        self._call = call
+        self._given = given
+        self._ask = ask_cluster
+
+    def namespaced(self, group: str, kind: str) -> bool | None:
+        if not self._ask:
+            return None
+        try:
+            return self._call.session.cluster(access(self._given)).mapper.namespaced(group, kind)
+        except ClusterError:
+            self._ask = False  # an unreachable cluster is told by plan and apply; here it only leaves the scope open
+            return None
+
+
+def access(given: RepositoryInputs) -> Access:
+    """How to reach the cluster of these settings."""
+    return Access(given.kubeconfig, given.context)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OCIRepository: an artifact, resolved, pulled and applied to a cluster.
+
+Rules:
+- check resolves and pulls; `digest`, `revision`, `files` and `objects` are facts, so a preview shows each field;
+- the cluster is asked by plan, create, update, read and delete; in a preview with reads and dry-runs only;
+- nothing is ever replaced; what was written is in the state, also after a failure;
+- an inventory stays with the cluster, namespace and name where it was made.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kubeoci import digest as digests
+from kubeoci.changes import Action, summary
+from kubeoci.cluster.inventory import Entry
+from kubeoci.cluster.target import Outcome, Target
+from kubeoci.cluster.target import Settings as TargetSettings
+from kubeoci.errors import ClusterError, InputError, KubeociError, flatten
+from kubeoci.lifecycle import content, offline, settings
+from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
+from kubeoci.lifecycle.difference import compare
+from kubeoci.lifecycle.inputs import settled
+from kubeoci.lifecycle.settings import RepositoryInputs
+from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal
+
+INPUTS: Final = settings.REPOSITORY
+FACTS: Final = frozenset({"digest", "revision", "files", "objects"})
+SECRET: Final = frozenset({"credentials", "cluster"})
+
+_SOURCE: Final = frozenset({"url", "ref", "layerSelector", "credentials", "insecure", "ca"})
+_SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace"})
+_OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
+_GONE: Final = "cluster.unreachable"
+
+
+def check(call: Call, olds: Values, news: Values) -> Checked:
+    """Validate, resolve, pull and load; nothing of the cluster but, where needed, the scope of a kind."""
+    program = {name: value for name, value in news.items() if name not in FACTS}
+    given, reader = settings.repository(program, call.session.config)
+    if reader.faults:
+        return Checked(dict(news), tuple(str(fault) for fault in reader.faults))
+    if given.suspend:  # nothing is resolved: the last facts stay
+        return Checked({**program, **{name: olds[name] for name in FACTS if name in olds}})
+    facts: dict[str, Value] = dict.fromkeys(FACTS, UNKNOWN)
+    try:
+        if not reader.pending & _SOURCE:
+            found = content.resolve(call, given)
+            facts |= {"digest": str(found.digest), "revision": found.revision}
+            if not reader.pending & _SHAPE:
+                loaded = content.load(call, given, found.digest, ask_cluster="cluster" not in reader.pending)
+                facts |= {"files": loaded.files, "objects": loaded.documents}
+                for warning in loaded.warnings:
+                    call.log(Severity.WARNING, warning)
+    except (KubeociError, ExceptionGroup) as error:
+        return Checked(dict(news), tuple(str(fault) for fault in flatten(error)))
+    return Checked({**program, **facts})
+
+
+def diff(olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+    """What differs in the inputs; nothing replaces."""
+    return Difference(compare(olds, news, INPUTS | FACTS, ignore))
+
+
+def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:
+    """What would change in the cluster: by dry-run where it can be reached, else against the last objects."""
+    outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}
+    if not isinstance(news.get("objects"), dict) or not isinstance(news.get("digest"), str):
+        return Planned(outputs, message="known after apply")
+    given, reader = settings.repository(_inputs(news), call.session.config)
+    if given.suspend:
+        return Planned({**olds, **news}, message="suspended: nothing is resolved or applied")
+    if "cluster" in reader.pending or call.session.unknown:
+        return _offline(call, given, olds, news, outputs, "the cluster is not known yet")
+    try:
+        target = _target(call, given)
+        _same_place(target, ident, olds, given)
+        planned = target.plan(_desired(call, given, news), _recorded(olds))
+    except ClusterError as error:
+        if error.code != _GONE:
+            raise
+        return _offline(call, given, olds, news, outputs, str(error))
+    for warning in planned.warnings:
+        call.log(Severity.WARNING, warning)
+    message = f"{_step(given, olds, news)}; {summary(planned.changes)}"
+    return Planned(outputs, planned.changes, planned.bodies, message)
+
+
+def create(call: Call, news: Values) -> Stored:
+    """Apply, wait, prune. Objects of a run that was killed before it could be recorded are found in the cluster."""
+    if news.get("interval"):
+        call.log(Severity.INFO, f"checked now; interval {news['interval']} needs a reconciler")
+    return _apply(call, {}, news)
+
+
+def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noqa: ARG001 - the shape of `Resource`
+    """Make the cluster equal to the artifact; without differences nothing is written."""
+    return _apply(call, olds, news)
+
+
+def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
+    """The live objects against the recorded ones: what drifted shows its live values, what is gone is left out.
+
+    None only when the parent and every recorded object are gone from the recorded cluster.
+    """
+    if not inputs:
+        return _adopt(call, ident)
+    given = _given(call, inputs)
+    if given.suspend or not isinstance(inputs.get("digest"), str):
+        return Stored(ident, dict(outputs), dict(inputs))
+    target = _target(call, given)
+    _same_place(target, ident, outputs, given)
+    desired = _desired(call, given, inputs)
+    drift = target.drift(desired, _recorded(outputs))
+    if not drift.parent_found and drift.found == 0:
+        return None
+    documents = dict(content.load(call, given, digests.parse(str(inputs["digest"]))).documents)
+    for missing in drift.missing:
+        documents.pop(str(missing), None)
+    documents |= content.live_documents(desired, drift.live)
+    live = {**inputs, "objects": documents}
+    return Stored(ident, {**outputs, **live}, live)
+
+
+def delete(call: Call, ident: str, outputs: Values) -> None:
+    """By `deletionPolicy`; what is gone already is no failure. An unreachable cluster is one, unless told otherwise."""
+    given = _given(call, {name: value for name, value in outputs.items() if name != "annotations"})
+    if given.suspend:
+        call.log(Severity.WARNING, "suspended: the objects stay in the cluster")
+        return
+    try:
+        target = _target(call, given)
+        _same_place(target, ident, outputs, given)
+        outcome = target.destroy(_recorded(outputs))
+    except ClusterError as error:
+        if error.code != _GONE or not given.delete_unreachable:
+            advice = error.advice or "set deleteUnreachable to forget the objects of a cluster that is gone"
+            raise ClusterError(error.code, error.what, where=error.where, advice=advice) from error
+        call.log(Severity.WARNING, f"{error.what}: its objects are forgotten (deleteUnreachable)")
+        return
+    for warning in outcome.warnings:
+        call.log(Severity.WARNING, warning)
+    if outcome.reasons:
+        raise ClusterError(outcome.code or "cluster.incomplete", "\n".join(outcome.reasons))
+
+
+def _inputs(values: Values) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name in INPUTS}
+
+
+def _given(call: Call, values: Values) -> RepositoryInputs:
+    """The settings inside the inputs of a resource that was checked before. Raises what is wrong with them."""
+    given, reader = settings.repository(_inputs(values), call.session.config)
+    settled(reader)
+    return given
+
+
+def _target(call: Call, given: RepositoryInputs) -> Target:
+    """The cluster and inventory of these settings."""
+    wanted = TargetSettings(
+        namespace=given.namespace,
+        inventory_name=given.inventory_name,
+        prune=given.prune,
+        wait=given.wait,
+        timeout_seconds=call.timeout_seconds or given.timeout_seconds,
+        force=given.force,
+        conflicts=given.conflicts,
+        allow_empty=given.allow_empty,
+        deletion_policy=given.deletion_policy,
+    )
+    rest = call.session.cluster(content.access(given))
+    return Target(
+        rest, wanted, stop=call.session.stop, log=lambda text: call.log(Severity.WARNING, text), progress=call.progress
+    )
+
+
+def _desired(call: Call, given: RepositoryInputs, news: Values) -> Sequence[Any]:
+    return content.load(call, given, digests.parse(str(news["digest"]))).objects
+
+
+def _recorded(values: Values) -> tuple[Entry, ...]:
+    """The inventory of a state; empty when there is none."""
+    entries = reveal(values.get("inventory"))
+    return tuple(Entry.read(entry) for entry in entries) if isinstance(entries, list) else ()
+
+
+def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryInputs) -> None:
+    """Refuse to touch another cluster or inventory than the recorded one: its objects would be left or lost."""
+    place = f"{given.namespace}/{given.inventory_name}"
+    if ident and ident != place:
+        raise InputError(
+            "input.invalid",
+            f"the inventory is {ident} and cannot become {place}",
+            where="inventoryName",
+            advice="keep namespace and inventoryName, or destroy and create the resource",
+        )
+    uid, known = target.cluster_uid(), recorded.get("clusterUid")
+    if isinstance(known, str) and known and known != uid:
+        raise ClusterError(
+            "cluster.moved",
+            f"the objects were applied to the cluster {known}, this one is {uid}",
+            where="cluster",
+            advice="point the kubeconfig to the recorded cluster; to move, destroy first or use a new resource",
+        )
+
+
+def _apply(call: Call, olds: Values, news: Values) -> Stored:
+    given = _given(call, news)
+    ident = f"{given.namespace}/{given.inventory_name}"
+    if given.suspend:
+        return Stored(ident, {**olds, **news, "ready": False}, dict(news))
+    target = _target(call, given)
+    _same_place(target, ident, olds, given)
+    outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(news["revision"]))
+    for warning in outcome.warnings:
+        call.log(Severity.WARNING, warning)
+    stored = Stored(ident, _outputs(call, given, news, target, outcome), dict(news))
+    if not outcome.reasons:
+        call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
+        return stored
+    code = outcome.code or "cluster.incomplete"
+    if outcome.written:
+        raise Unfinished(code, "not everything could be applied", stored=stored, reasons=outcome.reasons)
+    raise ClusterError(code, "\n".join(outcome.reasons))
+
+
+def _outputs(call: Call, given: RepositoryInputs, news: Values, target: Target, outcome: Outcome) -> dict[str, Value]:
+    revision = str(news["revision"])
+    loaded = content.load(call, given, digests.parse(str(news["digest"])))
+    return {
+        **news,
+        "tag": revision.rpartition("@")[0],
+        "annotations": dict(loaded.annotations),
+        "inventory": [entry.plain() for entry in outcome.inventory],
+        "clusterUid": target.cluster_uid(),
+        "ready": given.wait and not outcome.reasons,
+    }
+
+
+def _offline(
+    call: Call, given: RepositoryInputs, olds: Values, news: Values, outputs: dict[str, Value], why: str
+) -> Planned:
+    """A plan that says that it was not checked against the cluster, and why."""
+    old, new = reveal(olds.get("objects")), reveal(news["objects"])
+    assert isinstance(new, dict)  # noqa: S101 - plan has looked
+    found = offline.changes(old if isinstance(old, dict) else {}, new)
+    if not given.prune:
+        found = tuple(change for change in found if change.action is not Action.DELETED)
+    call.log(Severity.WARNING, f"not checked against the cluster: {why}")
+    bodies = {str(change.subject): new[str(change.subject)] for change in found if change.action is Action.CREATED}
+    return Planned(outputs, found, bodies, f"{_step(given, olds, news)}; {summary(found)}")
+
+
+def _step(given: RepositoryInputs, olds: Values, news: Values) -> str:
+    """`6.0.x: 6.0.3 -> 6.0.4`: the reference, and what it meant and means."""
+    before, after = _short(olds.get("revision")), _short(news.get("revision"))
+    ref = given.ref.digest[:19] if given.ref.digest else str(given.ref)
+    if not before or before == after:
+        return ref if ref == after else f"{ref}: {after}"
+    return f"{ref}: {before} -> {after}"
+
+
+def _short(revision: Value) -> str:
+    """`6.0.4@sha256:0123456789ab`: enough of a digest to tell two apart."""
+    tag, at, digest = str(reveal(revision) or "").rpartition("@")
+    return f"{tag}{at}{digest[:19]}"
+
+
+def _adopt(call: Call, ident: str) -> Stored | None:
+    """An import: the id names the parent, and what is in it becomes the state."""
+    namespace, _, name = ident.partition("/")
+    if not namespace or not name or "/" in name:
+        raise InputError("input.invalid", f"{ident!r} is no id", where="id", advice="write namespace/inventoryName")
+    found = {"namespace": namespace, "inventoryName": name}
+    given, _ = settings.repository({"url": "localhost/import", **found}, call.session.config)
+    target = _target(call, given)
+    entries = target.inventory()
+    if entries is None:
+        return None
+    inventory = [entry.plain() for entry in entries]
+    return Stored(ident, {**found, "inventory": inventory, "clusterUid": target.cluster_uid()}, dict(found))

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inputs of both resources as typed values, and every fault in them with its property path."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kubeoci import digest, ranges, reference
+from kubeoci.artifact import Format, annotation_faults
+from kubeoci.errors import KubeociError
+from kubeoci.lifecycle.inputs import Reader, uncarriable
+from kubeoci.lifecycle.values import Values, reveal
+from kubeoci.reference import Reference, Repository
+
+_REGISTRY: Final = ("credentials", "insecure", "ca", "timeout")
+_PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "immutableTags", "onDelete")
+_DESCRIPTION: Final = ("source", "revision", "annotations", "created")
+_SELECTION: Final = ("ref", "layerSelector", "path", "ignore", "targetNamespace", "interval", "suspend")
+_APPLYING: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", "deleteUnreachable")
+_CLUSTER: Final = ("cluster", "namespace", "inventoryName", "driftDetection")
+
+ARTIFACT: Final = frozenset(("url", *_REGISTRY, *_PACKING, *_DESCRIPTION))
+REPOSITORY: Final = frozenset(("url", *_REGISTRY, *_SELECTION, *_APPLYING, *_CLUSTER))
+NOWHERE: Final = Repository("localhost", "unknown")
+"""Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
+
+_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a registry. `username` is empty when the Docker configuration decides."""
+
+    username: str = ""
+    password: str = ""
+    insecure: bool | None = None
+    ca: str = ""
+    timeout_seconds: float = 600.0
+
+    def __repr__(self) -> str:
+        return f"Access(insecure={self.insecure}, timeout_seconds={self.timeout_seconds})"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactInputs:
+    """The inputs of an OCIArtifact. `source` and `revision` are None where Git decides; `created` is empty for none."""
+
+    repository: Repository
+    access: Access
+    path: str
+    tags: tuple[str, ...]
+    ignore: tuple[str, ...]
+    sourceignore: bool
+    source: str | None
+    revision: str | None
+    created: str
+    annotations: Mapping[str, str]
+    format: str
+    immutable_tags: bool
+    on_delete: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryInputs:
+    """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration."""
+
+    repository: Repository
+    access: Access
+    ref: "Ref"
+    layer_media_type: str
+    path: str
+    ignore: tuple[str, ...]
+    interval: str
+    timeout_seconds: float
+    suspend: bool
+    target_namespace: str
+    prune: bool
+    wait: bool
+    force: bool
+    conflicts: str
+    allow_empty: bool
+    deletion_policy: str
+    delete_unreachable: bool
+    kubeconfig: str
+    context: str
+    namespace: str
+    inventory_name: str
+    drift_detection: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Which artifact: digest before semver before tag, `latest` when nothing is said, as in Flux."""
+
+    tag: str = "latest"
+    semver: str = ""
+    semver_filter: str = ""
+    digest: str = ""
+
+    def __str__(self) -> str:
+        return self.digest or self.semver or self.tag
+
+
+def artifact(values: Values) -> tuple[ArtifactInputs, Reader]:
+    """The settings of an OCIArtifact; what is wrong or pending is in the reader."""
+    reader = Reader(values)
+    reader.known(ARTIFACT)
+    reader.faults += uncarriable(reveal(dict(values)))
+    place = _place(reader)
+    tags = _tags(reader, place)
+    settings = ArtifactInputs(
+        repository=place.repository if place else NOWHERE,
+        access=_access(reader, default_timeout=600.0),
+        path=reader.text("path", required=True),
+        tags=tags,
+        ignore=reader.texts("ignore"),
+        sourceignore=reader.boolean("sourceignore", default=True),
+        source=reader.text("source") if reader.raw("source") is not None else None,
+        revision=reader.text("revision") if reader.raw("revision") is not None else None,
+        created=_created(reader),
+        annotations=_annotations(reader),
+        format=reader.choice("format", tuple(Format), "oci"),
+        immutable_tags=reader.boolean("immutableTags", default=False),
+        on_delete=reader.choice("onDelete", ("keep", "delete"), "keep"),
+    )
+    return settings, reader
+
+
+def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader]:
+    """The settings of an OCIRepository with the provider's `config` below them; faults and pending in the reader."""
+    reader = Reader(values)
+    reader.known(REPOSITORY)
+    reader.faults += uncarriable(reveal(dict(values)))
+    place = _place(reader)
+    if place and (place.tag or place.digest):
+        reader.fault("url", "names a tag or digest", "give it as ref.tag or ref.digest")
+    kubeconfig, context = _cluster(reader, config)
+    interval = reader.text("interval")
+    reader.seconds("interval", 0.0)
+    settings = RepositoryInputs(
+        repository=place.repository if place else NOWHERE,
+        access=_access(reader, default_timeout=600.0),
+        ref=_ref(reader),
+        layer_media_type=_selector(reader),
+        path=reader.text("path"),
+        ignore=reader.texts("ignore"),
+        interval=interval,
+        timeout_seconds=reader.seconds("timeout", 300.0),
+        suspend=reader.boolean("suspend", default=False),
+        target_namespace=_label(reader, "targetNamespace", ""),
+        prune=reader.boolean("prune", default=True),
+        wait=reader.boolean("wait", default=True),
+        force=reader.boolean("force", default=False),
+        conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
+        allow_empty=reader.boolean("allowEmpty", default=False),
+        deletion_policy=reader.choice("deletionPolicy", ("MirrorPrune", "Delete", "Orphan"), "MirrorPrune"),
+        delete_unreachable=reader.boolean("deleteUnreachable", default=False),
+        kubeconfig=kubeconfig,
+        context=context,
+        namespace=_label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
+        inventory_name=_inventory_name(reader),
+        drift_detection=reader.boolean("driftDetection", default=True),
+    )
+    return settings, reader
+
+
+def _place(reader: Reader) -> Reference | None:
+    """The parsed `url`, None when it is missing, pending or wrong."""
+    url = reader.text("url", required=True)
+    if not url:
+        return None
+    try:
+        return reference.parse(url)
+    except KubeociError as error:
+        reader.adopt("url", error)
+        return None
+
+
+def _tags(reader: Reader, place: Reference | None) -> tuple[str, ...]:
+    """The tags to move: from `tags`, or the one in `url`; never both."""
+    tags = reader.texts("tags", ["latest"])
+    if place and place.digest:
+        reader.fault("url", "names a digest; what is pushed decides the digest", "leave the digest out")
+    if place and place.tag:
+        if reader.raw("tags") is not None and tags != (place.tag,):
+            reader.fault("tags", "the url names a tag as well", "give the tag in one place")
+        tags = (place.tag,)
+    for index, tag in enumerate(tags):
+        try:
+            reference.check_tag(tag)
+        except KubeociError as error:
+            reader.adopt(f"tags[{index}]", error)
+    if len(set(tags)) != len(tags):
+        reader.fault("tags", "names a tag twice")
+    if not tags:
+        reader.fault("tags", "is empty", "leave it out for latest")
+    return tags
+
+
+def _access(reader: Reader, default_timeout: float) -> Access:
+    """Credentials and transport settings of a registry; `timeout` of an OCIRepository means the cluster's part too."""
+    section = reader.section("credentials", ("username", "password"))
+    username = section.text("username", required=True) if section else ""
+    password = section.text("password", required=True) if section else ""
+    if section and section.pending:
+        reader.pending.add("credentials")
+    ca = reader.text("ca")
+    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
+        reader.fault("ca", "holds no PEM certificate", "give the text of the file, not its path")
+    return Access(username, password, reader.maybe("insecure"), ca, reader.seconds("timeout", default_timeout))
+
+
+def _annotations(reader: Reader) -> dict[str, str]:
+    table = reader.table("annotations")
+    reader.faults += annotation_faults(table)
+    return table
+
+
+def _created(reader: Reader) -> str:
+    created = reader.text("created")
+    if created and not _CREATED.fullmatch(created):
+        reader.fault("created", f"{created!r} is no UTC time", "write it like 2026-01-31T12:00:00Z")
+    return created
+
+
+def _ref(reader: Reader) -> Ref:
+    """`ref`, each part checked by its own grammar; a filter without a range has no effect and is a fault."""
+    section = reader.section("ref", ("tag", "semver", "semverFilter", "digest"))
+    if section is None:
+        return Ref()
+    ref = Ref(
+        tag=section.text("tag") or "latest",
+        semver=section.text("semver"),
+        semver_filter=section.text("semverFilter"),
+        digest=section.text("digest"),
+    )
+    checks = {"tag": reference.check_tag, "semver": ranges.parse, "semverFilter": _pattern, "digest": digest.parse}
+    for name, check in checks.items():
+        value = section.text(name)
+        try:
+            if value:
+                check(value)
+        except KubeociError as error:
+            section.adopt(name, error)
+        except re.error as error:
+            section.fault(name, f"is no regular expression: {error}")
+    if ref.semver_filter and not ref.semver and "ref" not in reader.pending:
+        section.fault("semverFilter", "has no effect without ref.semver", code="input.unknown")
+    return ref
+
+
+def _pattern(text: str) -> None:
+    re.compile(text)
+
+
+def _selector(reader: Reader) -> str:
+    section = reader.section("layerSelector", ("mediaType", "operation"))
+    if section is None:
+        return ""
+    section.choice("operation", ("extract",), "extract")
+    return section.text("mediaType")
+
+
+def _cluster(reader: Reader, config: Values) -> tuple[str, str]:
+    """(kubeconfig, context) of the resource, else of the provider."""
+    section = reader.section("cluster", ("kubeconfig", "context"))
+    if section is None and "cluster" not in reader.pending:
+        section = Reader(config).section("cluster", ("kubeconfig", "context"))
+        if section is not None:
+            reader.faults += section.faults
+    return (section.text("kubeconfig"), section.text("context")) if section else ("", "")
+
+
+def _label(reader: Reader, name: str, default: str) -> str:
+    value = reader.text(name) or default
+    if value and not _LABEL.fullmatch(value):
+        reader.fault(name, f"{value!r} is no name of a namespace", "use up to 63 of a-z, 0-9 and -")
+    return value
+
+
+def _inventory_name(reader: Reader) -> str:
+    """The name of the Secret that holds the inventory: required, since two stacks must never share one."""
+    value = reader.text("inventoryName", required=True)
+    if value and not _NAME.fullmatch(value):
+        reader.fault("inventoryName", f"{value!r} is no name of a Secret", "use up to 253 of a-z, 0-9, - and .")
+    return value

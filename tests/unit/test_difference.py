@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparing inputs path by path."""
+
+import pytest
+
+from kubeoci.lifecycle.contract import Kind, Path
+from kubeoci.lifecycle.difference import compare, render
+from kubeoci.lifecycle.values import UNKNOWN, Secret, Value
+
+CASES: list[tuple[Value, Value, dict[Path, Kind]]] = [
+    ({"a.yaml": "1"}, {"a.yaml": "2"}, {("x", "a.yaml"): Kind.UPDATE}),
+    ({"a": "1"}, {"a": "1", "b": "2"}, {("x", "b"): Kind.ADD}),
+    ({"a": "1", "b": "2"}, {"a": "1"}, {("x", "b"): Kind.DELETE}),
+    (["a"], ["a", "b"], {("x", 1): Kind.ADD}),
+    ({"a": None}, {}, {}),
+    (1, 1.0, {}),
+    (True, 1, {("x",): Kind.UPDATE}),
+    (UNKNOWN, UNKNOWN, {}),
+    ("1", UNKNOWN, {("x",): Kind.UPDATE}),
+    (Secret("1"), "1", {}),
+    ({"a": "1"}, ["1"], {("x",): Kind.UPDATE}),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), CASES)
+def test_compare_finds_each_path(old: Value, new: Value, expected: dict[Path, Kind]) -> None:
+    """Exactly the paths that differ are found."""
+    assert expected == compare({"x": old}, {"x": new}, {"x"})
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), CASES)
+def test_compare_is_symmetric(old: Value, new: Value, expected: dict[Path, Kind]) -> None:
+    """Exchanged sides give the same paths, additions for deletions."""
+    swapped = {Kind.ADD: Kind.DELETE, Kind.DELETE: Kind.ADD, Kind.UPDATE: Kind.UPDATE}
+    assert {path: swapped[kind] for path, kind in expected.items()} == compare({"x": new}, {"x": old}, {"x"})
+
+
+def test_other_names_are_passed_over() -> None:
+    """Outputs in an old state are no difference."""
+    assert {} == compare({"x": 1, "ready": True}, {"x": 1}, {"x"})
+
+
+@pytest.mark.parametrize("ignored", ["files", 'files["a.yaml"]', "digest"])
+def test_ignored_paths_are_left_out(ignored: str) -> None:
+    """`ignoreChanges` covers a path and all below it."""
+    found = compare({"files": {"a.yaml": "1"}, "digest": "1"}, {"files": {"a.yaml": "2"}, "digest": "2"},
+                    {"files", "digest"}, [ignored])  # fmt: skip
+    assert ignored.partition("[")[0] not in {path[0] for path in found}
+    assert 1 == len(found)
+
+
+def test_render_follows_the_path_grammar() -> None:
+    """Keys that are no identifiers stand in quotes, quotes in them are escaped."""
+    assert 'objects["Deployment.apps/shop/web"]' == render(("objects", "Deployment.apps/shop/web"))
+    assert ["ref.tag", "tags[0]", 'files["a\\"b"]'] == [
+        render(("ref", "tag")),
+        render(("tags", 0)),
+        render(("files", 'a"b')),
+    ]
