@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files do not belong to an artifact: `.sourceignore` patterns as Flux reads them.
+
+They look like `.gitignore` and differ in places that matter. The last pattern that matches decides, and every path is
+asked for itself: `dir/` followed by `!dir/keep.yaml` keeps the file. A pattern without a slash looks at each component
+of a path, one with a slash is anchored at its folder and does not backtrack over `**`. `[!a]` is no negation.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from kubeoci.errors import FilesError
+
+FILE_NAME = ".sourceignore"
+"""Name of the files that hold patterns for the folder they are in."""
+
+VCS = (".git/", ".gitignore", ".gitmodules", ".gitattributes")
+EXTENSIONS = ("*.jpg", "*.jpeg", "*.gif", "*.png", "*.wmv", "*.flv", "*.tar.gz", "*.zip")
+CI = (
+    *(".github/", ".circleci/", ".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml"),
+    *("codeship-services.yml", "codeship-steps.yml"),
+)
+EXTRA = ("**/.goreleaser.yml", "**/.sops.yaml", "**/.flux.yaml")
+
+DEFAULTS = (*VCS, *EXTENSIONS)
+"""What a push leaves out before any pattern of the user is read, as `flux push artifact` does."""
+
+_MAX_LINE_BYTES = 64 << 10
+
+_Glob = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One line. `globs` are the parts between slashes; `folder` are the components of the place it applies below."""
+
+    folder: tuple[str, ...]
+    parts: tuple[str, ...]
+    globs: tuple[_Glob, ...]
+    includes: bool
+    folders_only: bool
+
+    def matches(self, path: Sequence[str], *, is_dir: bool) -> bool:
+        """Whether this pattern has an opinion on the path with these components."""
+        depth = len(self.folder)
+        if len(path) <= depth or tuple(path[:depth]) != self.folder:
+            return False
+        below = path[depth:]
+        end = self._named(below) if len(self.parts) == 1 else self._anchored(below)
+        return end > 0 and (end < len(below) or is_dir or not self.folders_only)
+
+    def _named(self, path: Sequence[str]) -> int:
+        """How many components it took to find one with the name, 0 for none."""
+        glob = self.globs[0]
+        return next((index for index, name in enumerate(path, 1) if glob(name)), 0)
+
+    def _anchored(self, path: Sequence[str]) -> int:
+        """How many components the parts took up from the start, 0 for no match. Later components do not matter."""
+        taken, hit, roams = 0, False, False
+        for index, (part, glob) in enumerate(zip(self.parts, self.globs, strict=True)):
+            if part == "":
+                roams = False
+            elif part == "**":
+                if index == len(self.parts) - 1:
+                    break
+                roams = True
+            elif "**" in part or taken == len(path):
+                return 0
+            elif roams:
+                roams = False
+                found = next((at for at, name in enumerate(path[taken:], taken + 1) if glob(name)), 0)
+                taken, hit = found or len(path), bool(found)
+            elif glob(path[taken]):
+                taken, hit = taken + 1, True
+            else:
+                return 0
+        return taken if hit else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns in the order in which they were given: a later one overrules an earlier one."""
+
+    rules: tuple[Pattern, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __add__(self, other: "Patterns") -> "Patterns":
+        return Patterns(self.rules + other.rules, self.warnings + other.warnings)
+
+    @property
+    def includes(self) -> bool:
+        """Whether something below an ignored directory may be taken back in."""
+        return any(rule.includes for rule in self.rules)
+
+    def ignores(self, path: str, is_dir: bool) -> bool:
+        """Whether `path`, relative to the root with `/` between components, is left out. The root never is."""
+        components = path.split("/")
+        for rule in reversed(self.rules):
+            if rule.matches(components, is_dir=is_dir):
+                return not rule.includes
+        return False
+
+
+def compile_patterns(lines: Iterable[str], folder: str = "", *, origin: str = "ignore") -> Patterns:
+    """Patterns of one list, which see only what is strictly below `folder` (relative to the root; empty is the root).
+
+    `origin` is told in messages. A glob that cannot match anything is a warning. Raises an `ExceptionGroup` of
+    `FilesError` `files.invalid` for lines over 64 KiB.
+    """
+    rules: list[Pattern] = []
+    warnings: list[str] = []
+    faults: list[FilesError] = []
+    for number, line in enumerate(lines, 1):
+        where = f"{origin}:{number}"
+        if len(line) > _MAX_LINE_BYTES:
+            faults.append(FilesError("files.invalid", "the line is longer than 64 KiB", where=where))
+        elif not line.startswith("#") and line.strip():
+            rules.append(_pattern(line, tuple(folder.split("/")) if folder else ()))
+            if _never in rules[-1].globs:
+                warnings.append(f"{where}: the pattern {line[:80]!r} is malformed and matches nothing")
+    if faults:
+        raise ExceptionGroup("unusable ignore patterns", faults)
+    return Patterns(tuple(rules), tuple(warnings))
+
+
+def read_patterns(content: bytes, path: str) -> Patterns:
+    """Patterns of the ignore file at `path` (relative to the root, `/` between components).
+
+    Raises an `ExceptionGroup` of `FilesError` `files.invalid`, with file and line, when it is not UTF-8.
+    """
+    lines = content.split(b"\n")
+    texts, faults = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            texts.append(line.removesuffix(b"\r").decode())
+        except UnicodeDecodeError:
+            faults.append(FilesError("files.invalid", "the line is not UTF-8", where=f"{path}:{number}"))
+    if faults:
+        raise ExceptionGroup("unusable ignore patterns", faults)
+    return compile_patterns(texts, path.rpartition("/")[0], origin=path)
+
+
+def for_source(own: Patterns) -> Patterns:
+    """`own` patterns with the defaults that Flux's source applies to an artifact that was pulled.
+
+    With patterns of one's own only version control files are left out as well; without any, all four default lists.
+    """
+    lists = VCS if own.rules else (*VCS, *EXTENSIONS, *CI, *EXTRA)
+    return compile_patterns(lists) + own
+
+
+def _pattern(line: str, folder: tuple[str, ...]) -> Pattern:
+    text = line.removeprefix("!")
+    text = text if text.endswith("\\ ") else text.rstrip(" ")
+    bare = text.removesuffix("/")
+    parts = tuple(bare.split("/"))
+    return Pattern(folder, parts, tuple(map(_glob, parts)), line.startswith("!"), bare != text)
+
+
+def _never(_name: str) -> object:
+    """The match of a malformed glob."""
+    return False
+
+
+def _glob(glob: str) -> _Glob:
+    """A test for one whole component: `*`, `?`, classes and backslashes, as Go's `filepath.Match` reads them."""
+    pieces = _pieces(glob)
+    if pieces is None:
+        return _never
+    first, *rest = pieces
+    # each star takes as little as it can and is never asked again; only the last one must reach the end
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
+    return re.compile(first + middle + (f".*{rest[-1]}" if rest else ""), re.DOTALL).fullmatch
+
+
+def _pieces(glob: str) -> list[str] | None:
+    """Regular expressions for what stands between stars, or None for a malformed glob."""
+    pieces, at = [""], 0
+    while at < len(glob):
+        char, at = glob[at], at + 1
+        if char == "*":
+            pieces.append("")
+            continue
+        if char == "[":
+            piece, at = _class(glob, at)
+        elif char == "\\":
+            piece, at = re.escape(glob[at : at + 1]), at + 1
+        else:
+            piece = "." if char == "?" else re.escape(char)
+        if not piece:
+            return None
+        pieces[-1] += piece
+    return pieces
+
+
+def _class(glob: str, at: int) -> tuple[str, int]:
+    """The regular expression of a class whose `[` is before `at`, and what follows it; empty when malformed."""
+    negated = glob[at : at + 1] == "^"
+    at += negated
+    members: list[str] = []
+    while glob[at : at + 1] != "]" or not members:
+        low, at = _member(glob, at)
+        high = low
+        if glob[at : at + 1] == "-":
+            high, at = _member(glob, at + 1)
+        if not low or not high:
+            return "", at
+        # a range from high to low is empty, but it is a member: the class does not end before it
+        members.append(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "")
+    inside = "".join(members)
+    if not inside:
+        return ("." if negated else "(?!)"), at + 1
+    return f"[{'^' if negated else ''}{inside}]", at + 1
+
+
+def _member(glob: str, at: int) -> tuple[str, int]:
+    """One character of a class and what follows it; empty when there is none or it should have been escaped."""
+    char = glob[at : at + 1]
+    if char == "\\":
+        return glob[at + 1 : at + 2], at + 2
+    return ("" if char in ("-", "]") else char), at + 1
