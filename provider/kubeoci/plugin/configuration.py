@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of the provider: `cluster` (an object, or its JSON as generated SDKs send it) and `namespace`."""
+
+import json
+
+from kubeoci.errors import InputError, KubeociError
+from kubeoci.lifecycle.values import UNKNOWN, Secret, Value, Values, reveal
+
+CLUSTER_KEYS = ("kubeconfig", "context")
+_ENGINES_OWN = frozenset({"version", "pluginDownloadURL", "__internal", "__pulumi-go-provider-infer"})
+
+
+def checked(values: Values) -> tuple[dict[str, Value], list[KubeociError]]:
+    """The configuration with JSON read and the engine's own keys left out, and everything that is wrong with it."""
+    faults: list[KubeociError] = []
+    config: dict[str, Value] = {}
+    for key in sorted(set(values) - _ENGINES_OWN):
+        if key == "cluster":
+            config[key] = _cluster(values[key], faults)
+        elif key == "namespace":
+            config[key] = _text(values[key], key, faults)
+        else:
+            advice = "there are: cluster, namespace"
+            faults.append(InputError("input.unknown", "kubeoci has no such configuration", where=key, advice=advice))
+    return config, faults
+
+
+def _cluster(value: Value, faults: list[KubeociError]) -> Value:
+    """The object behind `value`. A secret stays one as a whole; its text is in no message."""
+    if isinstance(value, Secret):
+        return Secret(_cluster(value.value, faults))
+    if isinstance(value, str):
+        value = _parsed(value, faults)
+    if value is UNKNOWN or value is None:
+        return value
+    if not isinstance(value, dict):
+        faults.append(_wrong("cluster", "must be an object", "give kubeconfig and context"))
+        return None
+    unknown = sorted(set(value) - set(CLUSTER_KEYS))
+    faults += [
+        _wrong(f"cluster.{key}", "there is no such setting", "there are: kubeconfig, context") for key in unknown
+    ]
+    return {key: _text(value[key], f"cluster.{key}", faults) for key in CLUSTER_KEYS if key in value}
+
+
+def _parsed(text: str, faults: list[KubeociError]) -> Value:
+    try:
+        return json.loads(text)
+    except ValueError:  # its message would quote the text
+        faults.append(_wrong("cluster", "is text, but not JSON", 'write it like {"context": "prod"}'))
+        return None
+
+
+def _text(value: Value, where: str, faults: list[KubeociError]) -> Value:
+    clear = reveal(value)
+    if clear is not None and clear is not UNKNOWN and not isinstance(clear, str):
+        faults.append(_wrong(where, "must be text", "put it into quotes"))
+    return value
+
+
+def _wrong(where: str, what: str, advice: str) -> InputError:
+    return InputError("input.invalid", what, where=where, advice=advice)

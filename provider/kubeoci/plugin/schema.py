@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's schema: one table of what each resource takes and gives, from which schema.json is made.
+
+Run `python -m kubeoci.plugin.schema` to write schema.json after a change of the table.
+"""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import kubeoci
+
+Table = dict[str, tuple[str, str]]
+"""Property -> (type, description). A type is `string`, `boolean`, `integer`, `any`, a name of `TYPES`, `[T]` or `{T}`."""
+
+TYPES: Final[dict[str, tuple[str, Table]]] = {
+    "Credentials": (
+        "User name and password of a registry.",
+        {
+            "username": ("string", "User name."),
+            "password": ("string", "Password or token."),
+        },
+    ),
+    "Ref": (
+        "Which version of an artifact: digest before semver before tag.",
+        {
+            "tag": ("string", "A tag; `latest` when nothing is given."),
+            "semver": ("string", "The highest tag within a range, such as `6.0.x` or `>=1.2.0 <2.0.0`."),
+            "semverFilter": ("string", "Regular expression that tags must match to be considered by `semver`."),
+            "digest": ("string", "Digest of the manifest, `sha256:` and 64 hexadecimal digits."),
+        },
+    ),
+    "LayerSelector": (
+        "Which layer of an artifact holds the manifests.",
+        {
+            "mediaType": ("string", "Media type of the layer; the first layer when not given."),
+            "operation": ("string", "What to do with the layer: `extract`."),
+        },
+    ),
+    "Cluster": (
+        "A Kubernetes cluster.",
+        {
+            "kubeconfig": ("string", "Text of a kubeconfig; the usual places when not given."),
+            "context": ("string", "One of its contexts; the current one when not given."),
+        },
+    ),
+}
+
+_REGISTRY: Final[Table] = {
+    "credentials": ("Credentials", "User name and password; the Docker configuration when not given."),
+    "insecure": ("boolean", "Speak plain HTTP to the registry; by default only to loopback addresses."),
+    "ca": ("string", "Text of PEM certificates to trust instead of the system's."),
+}
+
+ARTIFACT_INPUTS: Final[Table] = {
+    "url": ("string", "Where to push: `oci://host[:port]/repository`. A tag in it is the same as `tags`."),
+    "path": ("string", "Directory or file to pack, relative to the Pulumi project."),
+    "tags": ("[string]", "Tags to move to the artifact, after everything else is in the registry. Default: `latest`."),
+    "ignore": ("[string]", "Patterns of files to leave out, as in a .gitignore, beside the usual ones."),
+    "sourceignore": ("boolean", "Whether .sourceignore files in the directory are honoured. Default: true."),
+    "source": ("string", "Where the files come from. Default: the origin of the Git work tree."),
+    "revision": ("string", "Which version of the source this is. Default: branch and commit of the Git work tree."),
+    "annotations": ("{string}", "Annotations of the manifest."),
+    "created": ("string", "Time of creation, RFC 3339 in UTC. Default: none, so that equal files make equal digests."),
+    "format": ("string", "Media types: `oci` (default), read by Flux and Argo CD, or `flux`."),
+    **_REGISTRY,
+    "immutableTags": ("boolean", "Refuse to move a tag that exists with another digest. Default: false."),
+    "onDelete": ("string", "`keep` (default) leaves what is published; `delete` removes it and our tags on it."),
+    "timeout": ("string", "Deadline of the whole operation, such as `90s`. Default: `10m`."),
+}
+
+ARTIFACT_OUTPUTS: Final[Table] = {
+    "reference": ("string", "`host/repository@sha256:…`."),
+    "digest": ("string", "Digest of the manifest; known in a preview."),
+    "treeDigest": ("string", "Digest of the files alone, whoever packs them."),
+    "files": ("{string}", "SHA-256 of each packed file by its path; known in a preview."),
+    "size": ("integer", "Bytes of the compressed layer."),
+    "tags": ("[string]", "Tags that point to the artifact."),
+    "annotations": ("{string}", "Annotations of the manifest."),
+    "previousDigest": ("string", "What the first tag pointed to before; empty when nothing changed."),
+}
+
+REPOSITORY_INPUTS: Final[Table] = {
+    "url": ("string", "Where to pull from: `oci://host[:port]/repository`."),
+    "ref": ("Ref", "Which version. Default: the tag `latest`."),
+    "layerSelector": ("LayerSelector", "Which layer. Default: the first."),
+    **_REGISTRY,
+    "path": ("string", "Folder inside the artifact. Default: all of it."),
+    "ignore": ("[string]", "Patterns of files to leave out, as in a .gitignore."),
+    "interval": ("string", "Recorded for a reconciler, such as `10m`; kubeoci itself acts in `up` only."),
+    "timeout": ("string", "How long to apply and wait, such as `90s`. Default: `5m`."),
+    "suspend": ("boolean", "Resolve and apply nothing; keep what is there. Default: false."),
+    "targetNamespace": ("string", "Namespace for every namespaced object, whatever its manifest says."),
+    "prune": ("boolean", "Delete objects that are no longer in the artifact. Default: true."),
+    "wait": ("boolean", "Wait until all objects are ready. Default: true."),
+    "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),
+    "conflicts": ("string", "Fields that others own: `smart` (default), `force` or `fail`."),
+    "allowEmpty": ("boolean", "Accept an artifact without objects, which prunes all. Default: false."),
+    "deletionPolicy": ("string", "On destroy: `MirrorPrune` (default: as `prune`), `Delete` or `Orphan`."),
+    "deleteUnreachable": ("boolean", "On destroy, forget the objects of a cluster that is gone. Default: false."),
+    "cluster": ("Cluster", "Where to apply. Default: the provider's, else the usual kubeconfig."),
+    "namespace": ("string", "Namespace of the inventory, and of objects that name none. Default: `default`."),
+    "inventoryName": ("string", "Name of the inventory. Default: `<project>-<stack>-<name>`."),
+    "driftDetection": ("boolean", "Read the live objects before every preview and update. Default: true."),
+}
+
+REPOSITORY_OUTPUTS: Final[Table] = {
+    "digest": ("string", "Digest of the manifest; known in a preview."),
+    "tag": ("string", "The tag that was chosen; empty when a digest was asked for."),
+    "revision": ("string", "`6.0.4@sha256:…`; known in a preview."),
+    "files": ("{string}", "SHA-256 of each file of the artifact by its path; known in a preview."),
+    "objects": ("{string}", "Each object as masked YAML, by `Deployment.apps/namespace/name`; known in a preview."),
+    "inventory": ("[any]", "What was applied, and will be pruned or deleted."),
+    "clusterUid": ("string", "Which cluster it was applied to: the uid of its namespace kube-system."),
+    "ready": ("boolean", "Whether all objects were waited for and became ready."),
+    "annotations": ("{string}", "Annotations of the manifest."),
+}
+
+CONFIG: Final[Table] = {
+    "cluster": ("Cluster", "Default for `cluster` of every OCIRepository."),
+    "namespace": ("string", "Default for `namespace` of every OCIRepository."),
+}
+
+SECRET: Final = frozenset({"credentials", "cluster"})
+"""Properties whose values are secret whether or not the program says so."""
+
+_ABOUT: Final = {
+    "OCIArtifact": "A directory of Kubernetes manifests, packed reproducibly and pushed to an OCI registry.",
+    "OCIRepository": "An artifact of an OCI registry, applied to a cluster with inventory, prune and wait.",
+}
+
+
+def schema() -> dict[str, object]:
+    """The schema as Pulumi's package schema defines it."""
+    artifact = _resource("OCIArtifact", ARTIFACT_INPUTS, ["path", "url"], ARTIFACT_OUTPUTS)
+    repository = _resource("OCIRepository", REPOSITORY_INPUTS, ["url"], REPOSITORY_OUTPUTS)
+    return {
+        "name": "kubeoci",
+        "displayName": "KubeOCI",
+        "version": kubeoci.__version__,
+        "description": "Push, sign, preview and apply Kubernetes manifests as OCI artifacts from Pulumi.",
+        "keywords": ["pulumi", "kubernetes", "oci", "flux", "gitops", "category/infrastructure", "kind/native"],
+        "license": "Apache-2.0",
+        "config": {"variables": _properties(CONFIG)},
+        "provider": {"description": "Defaults for every resource.", "inputProperties": _properties(CONFIG)},
+        "types": {
+            f"kubeoci:index:{name}": {"description": about, "type": "object", "properties": _properties(table)}
+            | ({"required": ["password", "username"]} if name == "Credentials" else {})
+            for name, (about, table) in TYPES.items()
+        },
+        "resources": {"kubeoci:index:OCIArtifact": artifact, "kubeoci:index:OCIRepository": repository},
+    }
+
+
+def rendered() -> str:
+    """The text of schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def committed() -> str:
+    """The text of the schema.json beside this module."""
+    return files("kubeoci.plugin").joinpath("schema.json").read_text("utf-8")
+
+
+def _resource(name: str, inputs: Table, required: list[str], outputs: Table) -> dict[str, object]:
+    return {
+        "description": _ABOUT[name],
+        "inputProperties": _properties(inputs),
+        "requiredInputs": required,
+        "properties": _properties({**inputs, **outputs}),
+        "required": sorted({*required, *outputs}),
+        # a resource of the Python SDK's dynamic front end moves to the plugin in place
+        "aliases": [{"type": f"pulumi-python:dynamic/kubeoci:{name}"}],
+    }
+
+
+def _properties(table: Table) -> dict[str, dict[str, object]]:
+    return {
+        name: {**_type(kind), "description": about, **({"secret": True} if name in SECRET | {"password"} else {})}
+        for name, (kind, about) in table.items()
+    }
+
+
+def _type(kind: str) -> dict[str, object]:
+    if kind.startswith("["):
+        return {"type": "array", "items": _type(kind[1:-1])}
+    if kind.startswith("{"):
+        return {"type": "object", "additionalProperties": _type(kind[1:-1])}
+    if kind in TYPES:
+        return {"$ref": f"#/types/kubeoci:index:{kind}"}
+    return {"$ref": "pulumi.json#/Any"} if kind == "any" else {"type": kind}
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("schema.json").write_text(rendered(), "utf-8")

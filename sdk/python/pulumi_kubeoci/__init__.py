@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Push, preview and apply Kubernetes manifests as OCI artifacts from Pulumi.
+
+import pulumi_kubeoci as kubeoci
+
+app = kubeoci.OCIArtifact("app", url="oci://registry.example.com/shop/app", path="deploy")
+kubeoci.OCIRepository("app", url=app.url, ref={"digest": app.digest})
+
+These are dynamic resources: the wheel is all they need. `pulumi_kubeoci.plugin` has the same ones on the plugin.
+"""
+
+from pulumi_kubeoci.arguments import (
+    ClusterArgs,
+    ClusterArgsDict,
+    CredentialsArgs,
+    CredentialsArgsDict,
+    LayerSelectorArgs,
+    LayerSelectorArgsDict,
+    OCIArtifactArgs,
+    OCIRepositoryArgs,
+    RefArgs,
+    RefArgsDict,
+)
+from pulumi_kubeoci.resources import OCIArtifact, OCIRepository
+
+__all__ = [
+    "ClusterArgs",
+    "ClusterArgsDict",
+    "CredentialsArgs",
+    "CredentialsArgsDict",
+    "LayerSelectorArgs",
+    "LayerSelectorArgsDict",
+    "OCIArtifact",
+    "OCIArtifactArgs",
+    "OCIRepository",
+    "OCIRepositoryArgs",
+    "RefArgs",
+    "RefArgsDict",
+]

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a program may say about each resource: one vocabulary for both front ends.
+
+Arguments are snake_case keywords; nested ones are argument classes, or dicts with snake_case or camelCase keys. On the
+wire every name is camelCase. Keys of maps that are the user's own, such as annotations, are never touched.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Required, TypeAlias, TypedDict, cast
+
+import pulumi
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsArgs:
+    """User name and password of a registry. They are secrets even when they are not marked."""
+
+    username: pulumi.Input[str]
+    password: pulumi.Input[str] = dataclasses.field(repr=False)
+
+
+class CredentialsArgsDict(TypedDict):
+    """`CredentialsArgs` as a dict."""
+
+    username: pulumi.Input[str]
+    password: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefArgs:
+    """Which version of an artifact: `digest` before `semver` before `tag`; the tag `latest` when nothing is given."""
+
+    tag: pulumi.Input[str] | None = None
+    semver: pulumi.Input[str] | None = None
+    semver_filter: pulumi.Input[str] | None = None
+    digest: pulumi.Input[str] | None = None
+
+
+class RefArgsDict(TypedDict, total=False):
+    """`RefArgs` as a dict."""
+
+    tag: pulumi.Input[str]
+    semver: pulumi.Input[str]
+    semver_filter: pulumi.Input[str]
+    digest: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSelectorArgs:
+    """Which layer of an artifact holds the manifests, by media type; `operation` is `extract`."""
+
+    media_type: pulumi.Input[str] | None = None
+    operation: pulumi.Input[str] | None = None
+
+
+class LayerSelectorArgsDict(TypedDict, total=False):
+    """`LayerSelectorArgs` as a dict."""
+
+    media_type: pulumi.Input[str]
+    operation: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterArgs:
+    """A Kubernetes cluster: the text of a kubeconfig, and one of its contexts. It is a secret even when not marked."""
+
+    kubeconfig: pulumi.Input[str] | None = dataclasses.field(default=None, repr=False)
+    context: pulumi.Input[str] | None = None
+
+
+class ClusterArgsDict(TypedDict, total=False):
+    """`ClusterArgs` as a dict."""
+
+    kubeconfig: pulumi.Input[str]
+    context: pulumi.Input[str]
+
+
+Credentials: TypeAlias = pulumi.Input[CredentialsArgs | CredentialsArgsDict]
+Ref: TypeAlias = pulumi.Input[RefArgs | RefArgsDict]
+LayerSelector: TypeAlias = pulumi.Input[LayerSelectorArgs | LayerSelectorArgsDict]
+Cluster: TypeAlias = pulumi.Input[ClusterArgs | ClusterArgsDict]
+Texts: TypeAlias = pulumi.Input[Sequence[pulumi.Input[str]]]
+
+
+class OCIArtifactArgs(TypedDict, total=False):
+    """Arguments of `OCIArtifact`; `url` and `path` are required. None is the same as not given."""
+
+    url: Required[pulumi.Input[str]]
+    path: Required[pulumi.Input[str]]
+    tags: Texts | None
+    ignore: Texts | None
+    sourceignore: pulumi.Input[bool] | None
+    source: pulumi.Input[str] | None
+    revision: pulumi.Input[str] | None
+    annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+    created: pulumi.Input[str] | None
+    format: pulumi.Input[str] | None
+    credentials: Credentials | None
+    insecure: pulumi.Input[bool] | None
+    ca: pulumi.Input[str] | None
+    immutable_tags: pulumi.Input[bool] | None
+    on_delete: pulumi.Input[str] | None
+    timeout: pulumi.Input[str] | None
+
+
+class OCIRepositoryArgs(TypedDict, total=False):
+    """Arguments of `OCIRepository`; `url` is required. None is the same as not given."""
+
+    url: Required[pulumi.Input[str]]
+    ref: Ref | None
+    layer_selector: LayerSelector | None
+    credentials: Credentials | None
+    insecure: pulumi.Input[bool] | None
+    ca: pulumi.Input[str] | None
+    path: pulumi.Input[str] | None
+    ignore: Texts | None
+    interval: pulumi.Input[str] | None
+    timeout: pulumi.Input[str] | None
+    suspend: pulumi.Input[bool] | None
+    target_namespace: pulumi.Input[str] | None
+    prune: pulumi.Input[bool] | None
+    wait: pulumi.Input[bool] | None
+    force: pulumi.Input[bool] | None
+    conflicts: pulumi.Input[str] | None
+    allow_empty: pulumi.Input[bool] | None
+    deletion_policy: pulumi.Input[str] | None
+    delete_unreachable: pulumi.Input[bool] | None
+    cluster: Cluster | None
+    namespace: pulumi.Input[str] | None
+    inventory_name: pulumi.Input[str] | None
+    drift_detection: pulumi.Input[bool] | None
+
+
+SECRET: Final = frozenset({"credentials", "cluster"})
+"""Arguments whose values are secret whether or not the program says so."""
+
+NESTED: Final[dict[str, type]] = {
+    "credentials": CredentialsArgs,
+    "ref": RefArgs,
+    "layer_selector": LayerSelectorArgs,
+    "cluster": ClusterArgs,
+}
+"""Arguments that are objects with a fixed set of keys."""
+
+_TRANSLATED_OPTIONS = ("ignore_changes", "replace_on_changes", "additional_secret_outputs", "hide_diffs")
+_NAME = re.compile(r"[^.\[]+")
+
+
+def camel(name: str) -> str:
+    """`target_namespace` -> `targetNamespace`; a camelCase name stays."""
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def artifact_properties(args: OCIArtifactArgs) -> dict[str, pulumi.Input[Any]]:
+    """The properties of an OCIArtifact. Raises TypeError for an argument that does not exist or is missing."""
+    return _properties("OCIArtifact", OCIArtifactArgs, args)
+
+
+def repository_properties(name: str, args: OCIRepositoryArgs) -> dict[str, pulumi.Input[Any]]:
+    """The properties of the OCIRepository `name`, whose inventory is `<project>-<stack>-<name>` by default."""
+    properties = _properties("OCIRepository", OCIRepositoryArgs, args)
+    if properties.get("inventoryName") is None:
+        properties["inventoryName"] = f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
+    return properties
+
+
+def options(opts: pulumi.ResourceOptions | None, **more: Any) -> pulumi.ResourceOptions:  # noqa: ANN401 - as Pulumi has it
+    """A copy of `opts` with `more`, and with the property paths in it in the wire's spelling."""
+    merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(**more))
+    for option in _TRANSLATED_OPTIONS:
+        paths = getattr(merged, option, None)
+        if isinstance(paths, list):
+            setattr(merged, option, [_camel_path(path) for path in paths])
+    return merged
+
+
+def _camel_path(path: str) -> str:
+    """`layer_selector.media_type` -> `layerSelector.mediaType`; nothing changes from the first bracket on."""
+    names, bracket, rest = path.partition("[")
+    return _NAME.sub(lambda name: camel(name.group()), names) + bracket + rest
+
+
+def _properties(kind: str, declared: type, args: Mapping[str, Any]) -> dict[str, pulumi.Input[Any]]:
+    names = declared.__annotations__
+    for name in args:
+        if name not in names:
+            raise TypeError(f"{kind} has no argument {name!r}{_suggestion(name, names)}")
+    missing = sorted(name for name in cast("Any", declared).__required_keys__ if args.get(name) is None)
+    if missing:
+        raise TypeError(f"{kind} needs the argument{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    return {camel(name): _property(name, value) for name, value in args.items()}
+
+
+def _property(name: str, value: Any) -> pulumi.Input[Any]:  # noqa: ANN401 - any input
+    if name in NESTED:
+        value = nested(name, value)
+    return pulumi.Output.secret(value) if name in SECRET and value is not None else value
+
+
+def nested(name: str, value: Any) -> Any:  # noqa: ANN401 - any input
+    """`value` as a dict with camelCase keys, also inside an output. What is no object is left for check to refuse."""
+    if isinstance(value, pulumi.Output):
+        return value.apply(lambda known: nested(name, known))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if not isinstance(value, Mapping):
+        return value
+    return {camel(key): item for key, item in value.items() if item is not None}
+
+
+def _suggestion(name: str, names: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, names, 1) or difflib.get_close_matches(camel(name), map(camel, names), 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(sorted(names))}"
