@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tags of a repository: page after page, as far as the registry itself points, and no further than is sane."""
+
+import json
+import re
+from collections.abc import Callable
+from urllib.parse import urljoin, urlsplit
+
+from kubeoci.errors import RegistryError
+from kubeoci.registry.answer import Answer, failure, visible
+from kubeoci.registry.connections import Origin
+from kubeoci.registry.transport import Limits, Request
+
+_LINK = re.compile(r"\s*<([^>]*)>((?:\s*;[^,]*)*)")
+_NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
+_PAGE = 1000  # ECR refuses more
+_OK = 200
+_BAD = 400
+
+
+def list_tags(url: str, send: Callable[[Request], Answer], limits: Limits) -> list[str]:
+    """All tags behind `url` (`…/tags/list`). Raises `registry.not_found`, `registry.too_large`, `registry.failed`."""
+    answer = send(Request("GET", f"{url}?n={_PAGE}", max_bytes=limits.max_tag_page_bytes))
+    if answer.status == _BAD:  # some know no page size
+        answer = send(Request("GET", url, max_bytes=limits.max_tag_page_bytes))
+    tags, seen = _page(answer), {answer.url}
+    while following := next_page(answer):
+        if following in seen:
+            raise RegistryError("registry.failed", "the pages of the tag list go in a circle", where=visible(url))
+        if len(tags) > limits.max_tags or len(seen) >= limits.max_tag_pages:
+            raise RegistryError("registry.too_large", f"more than {len(tags)} tags", where=visible(url))
+        seen.add(following)
+        answer = send(Request("GET", following, max_bytes=limits.max_tag_page_bytes))
+        tags += _page(answer)
+    return tags
+
+
+def next_page(answer: Answer) -> str:
+    """The URL of the `Link` with `rel="next"`, or an empty text. Raises `registry.unsafe_redirect` if it leads away."""
+    for header in answer.headers.get("link", ()):
+        for target, parameters in _LINK.findall(header):
+            if _NEXT.search(parameters):
+                url = urljoin(answer.url, str(target))
+                if Origin.of(url) != Origin.of(answer.url) or urlsplit(url).path != urlsplit(answer.url).path:
+                    what = f"the next page of tags is elsewhere: {visible(url)}"
+                    raise RegistryError("registry.unsafe_redirect", what, where=answer.place)
+                return url
+    return ""
+
+
+def _page(answer: Answer) -> list[str]:
+    if answer.status != _OK:
+        raise failure(answer)
+    try:
+        tags = json.loads(answer.body)["tags"] or []
+    except (ValueError, TypeError, KeyError, RecursionError):
+        tags = None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise RegistryError("registry.failed", "the answer is no list of tags", where=answer.place)
+    return tags

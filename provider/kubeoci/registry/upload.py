@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One blob on its way into a registry: a session is opened, and one PUT brings all bytes.
+
+A PUT is never repeated, since nobody knows how much of it arrived: what may help is a new session, three at most. The
+address of the session may lie in another place (a storage service); our credentials stay at home then.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+
+from kubeoci.artifact import Descriptor
+from kubeoci.errors import RegistryError
+from kubeoci.registry.answer import Answer, failure, visible
+from kubeoci.registry.connections import Origin, is_private
+from kubeoci.registry.download import check_told
+from kubeoci.registry.faults import Unreachable
+from kubeoci.registry.progress import Meter, Reading
+from kubeoci.registry.transport import Request, Transport
+
+_SESSIONS = 3
+_OPENED = 202
+_STORED = frozenset({201, 204})
+_LOST_SESSION = frozenset({404, 416})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`send` is for the registry itself, with credentials; `transport` for anywhere else, without."""
+
+    transport: Transport
+    send: Callable[[Request], Answer]
+    url: str
+    descriptor: Descriptor
+    source: Callable[[], BinaryIO]
+    meter: Meter
+
+    def run(self) -> None:
+        """Bring the bytes there, or raise what the last session died of."""
+        for session in range(1, _SESSIONS + 1):
+            outcome = self._attempt()
+            if isinstance(outcome, Answer) and outcome.status in _STORED:
+                check_told(outcome, self.descriptor.digest)
+                return
+            pause = self.transport.pause_after(outcome, session)
+            lost = isinstance(outcome, Answer) and outcome.status in _LOST_SESSION
+            if session == _SESSIONS or (pause is None and not lost):
+                break
+            self.transport.wait(pause or 0.0, self.url)
+        raise failure(outcome) if isinstance(outcome, Answer) else outcome
+
+    def _attempt(self) -> Answer | Unreachable:
+        opened = self.send(Request("POST", self.url))
+        if opened.status != _OPENED:
+            raise failure(opened)
+        target = session_url(opened, self.descriptor)
+        request = Request(
+            "PUT",
+            target,
+            {"Content-Type": "application/octet-stream"},
+            lambda: cast("BinaryIO", Reading(self.source(), self.meter)),
+            self.descriptor.size,
+            repeat=False,
+        )
+        at_home = Origin.of(target) == Origin.of(self.url)
+        try:
+            return self.send(request) if at_home else self.transport.send(request)
+        except Unreachable as error:
+            return error
+
+
+def session_url(opened: Answer, descriptor: Descriptor) -> str:
+    """The address of a PUT: `Location` as it came, with `digest` in its query exactly once.
+
+    Raises `registry.unsafe_redirect` for an address in another place that is not https, or private.
+    """
+    if not opened.header("location"):
+        raise RegistryError("registry.failed", "an upload session without `Location`", where=opened.place)
+    url = urljoin(opened.url, opened.header("location"))
+    origin, home = Origin.of(url), Origin.of(opened.url)
+    private = is_private(origin.host) and not is_private(home.host)
+    if origin != home and (origin.scheme != "https" or private):
+        what = f"the upload shall go to {visible(url)}"
+        raise RegistryError("registry.unsafe_redirect", what, where=opened.place)
+    query = urlsplit(url).query
+    if any(name == "digest" for name, _ in parse_qsl(query)):
+        return url
+    return f"{url.partition('#')[0]}{'&' if query else '?'}digest={quote(descriptor.digest, safe='')}"

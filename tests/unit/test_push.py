@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubeoci.registry.push: request budgets, order, repetition."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from kubeoci import artifact, digest, reference
+from kubeoci.archive import Layer
+from kubeoci.artifact import Artifact
+from kubeoci.errors import RegistryError
+from kubeoci.reference import Repository
+from kubeoci.registry import push as pushing
+from kubeoci.registry.cache import Cache
+from kubeoci.registry.push import Pushed
+from kubeoci.registry.remote import Registry, Shared
+from kubeoci.registry.transport import Limits, Settings
+from simulator.registry import Fault, RegistrySimulator
+
+LAYER = b"packed" * 100
+UPLOAD = ["HEAD /v2/app/manifests/v1", f"HEAD /v2/app/blobs/{digest.of(LAYER)}"]
+
+
+def make(layer: bytes = LAYER, format_: str = "oci", **annotations: str) -> Artifact:
+    """An artifact of one layer."""
+    packed = Layer(digest.of(layer), digest.of(b"tar of " + layer), len(layer))
+    return artifact.build(packed, digest.of(b"tree"), format=format_, annotations=annotations)
+
+
+@pytest.fixture
+def server() -> Iterator[RegistrySimulator]:
+    """An empty, open registry."""
+    with RegistrySimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def repository(server: RegistrySimulator) -> Repository:
+    """`app` in the simulator."""
+    return reference.parse(f"{server.host}/app").repository
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Callable[[], Registry]:
+    """Makes a registry client as a new process would: nothing learned, the same cache folder."""
+    (tmp_path / "cache").mkdir()
+    settings = Settings(limits=Limits(first_delay_seconds=0.001))
+    return lambda: Registry(settings, Cache(tmp_path / "cache"), environment={"HOME": str(tmp_path)}, shared=Shared())
+
+
+@pytest.fixture
+def push(client: Callable[[], Registry], repository: Repository) -> Callable[..., Pushed]:
+    """Push an artifact of `LAYER`."""
+
+    def run(what: Artifact, *tags: str, immutable: bool = False) -> Pushed:
+        return pushing.push(client(), repository, what, lambda: BytesIO(LAYER), tags, immutable_tags=immutable)
+
+    return run
+
+
+def test_first_push_of_oci_takes_seven_requests(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Tag, layer, two uploads of two requests, manifest: the config's HEAD is saved."""
+    pushed = push(make(), "v1")
+    assert UPLOAD == server.requests[:2]
+    uploads = ["POST /v2/app/blobs/uploads/"] * 2 + [f"PUT /v2/app/blobs/uploads/{n}" for n in (1, 2)]
+    assert uploads == sorted(server.requests[2:6])
+    assert ["PUT /v2/app/manifests/v1"] == server.requests[6:]
+    assert Pushed(make().digest, {"v1": None}, len(LAYER) + len(make().config)) == pushed
+
+
+def test_unchanged_push_is_one_head(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Pushing what is already there asks one question and sends nothing."""
+    push(make(), "v1")
+    server.clear()
+    assert Pushed(make().digest, {"v1": make().digest}, 0) == push(make(), "v1")
+    assert ["HEAD /v2/app/manifests/v1"] == server.requests
+
+
+def test_known_artifact_under_another_tag_takes_three(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """What we pushed before is asked for by digest, and only the tag is written."""
+    push(make(), "v1")
+    server.clear()
+    push(make(), "v2")
+    expected = ["HEAD /v2/app/manifests/v2", f"HEAD /v2/app/manifests/{make().digest}", "PUT /v2/app/manifests/v2"]
+    assert expected == server.requests
+
+
+def test_second_flux_push_takes_six(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Flux's config is the same in every artifact: it is asked for, and found."""
+    config = make(format_="flux").config
+    server.blobs["app"] = {digest.of(config): config}
+    push(make(format_="flux"), "v1")
+    head = f"HEAD /v2/app/blobs/{digest.of(config)}"
+    upload = ["POST /v2/app/blobs/uploads/", "PUT /v2/app/blobs/uploads/1", "PUT /v2/app/manifests/v1"]
+    assert sorted([*UPLOAD, head, *upload]) == sorted(server.requests)
+    assert UPLOAD == server.requests[:2]
+
+
+def test_changed_annotations_send_no_layer(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Blobs that are there are not sent again."""
+    push(make(), "v1")
+    server.clear()
+    pushed = push(make(team="shop"), "v1")
+    config = f"HEAD /v2/app/blobs/{make().config_descriptor.digest}"
+    assert [*UPLOAD, config, "PUT /v2/app/manifests/v1"] == server.requests
+    assert Pushed(make(team="shop").digest, {"v1": make().digest}, 0) == pushed
+
+
+def test_push_without_tags_is_by_digest(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """The registry then has the artifact, and no tag moved."""
+    push(make())
+    assert f"PUT /v2/app/manifests/{make().digest}" == server.requests[-1]
+    assert {"app": {}} == server.tags
+    server.clear()
+    push(make())
+    assert [f"HEAD /v2/app/manifests/{make().digest}"] == server.requests
+
+
+def test_several_tags_are_asked_and_moved(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Only the tags that name something else are written; a tag given twice is one."""
+    push(make(), "v1")
+    server.clear()
+    push(make(), "v1", "v2", "v2")
+    heads = ["HEAD /v2/app/manifests/v1", "HEAD /v2/app/manifests/v2"]
+    assert heads == sorted(server.requests[:2])
+    assert ["PUT /v2/app/manifests/v2"] == server.requests[2:]
+
+
+def test_immutable_tag_does_not_move(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """Nothing is sent, and the message has both digests."""
+    push(make(), "v1")
+    server.clear()
+    with pytest.raises(RegistryError, match=f"names {make().digest} and must not move to") as caught:
+        push(make(team="shop"), "v1", immutable=True)
+    assert "registry.immutable_tag" == caught.value.code
+    assert ["HEAD /v2/app/manifests/v1"] == server.requests
+
+
+def test_immutable_tag_is_looked_at_again(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """The manifest goes by digest first, then the tag is asked right before it is made."""
+    push(make(), "v1", immutable=True)
+    ends = ["HEAD /v2/app/manifests/v1", "PUT /v2/app/manifests/v1"]
+    assert [f"PUT /v2/app/manifests/{make().digest}", *ends] == server.requests[-3:]
+    assert 9 == len(server.requests)
+
+
+def test_old_look_at_a_tag_is_repeated(
+    server: RegistrySimulator, push: Callable[..., Pushed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long upload the tag may name something else: then that is what was there before."""
+    monkeypatch.setattr(pushing, "_FRESH_SECONDS", 0.0)
+    push(make(), "v1")
+    assert ["HEAD /v2/app/manifests/v1", "PUT /v2/app/manifests/v1"] == server.requests[-2:]
+
+
+@pytest.mark.parametrize("step", ["HEAD /v2/app/blobs", "POST /v2/app", "PUT /v2/app/blobs", "PUT /v2/app/manifests"])
+def test_interrupted_push_can_be_repeated(server: RegistrySimulator, push: Callable[..., Pushed], step: str) -> None:
+    """Whatever step fails, no tag is there; doing it again finishes."""
+    server.fail(step, Fault(status=403), times=2)
+    with pytest.raises(RegistryError, match=r"registry\.denied"):
+        push(make(), "v1")
+    assert {} == server.tags.get("app", {})
+    server.heal()
+    push(make(), "v1")
+    assert {"v1": make().digest} == server.tags["app"]
+
+
+def test_blobs_that_vanished_are_sent_again(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """A registry that says it has the blobs, but refuses the manifest without them, gets them once more."""
+    there = Fault(status=200)
+    server.fail("HEAD /v2/app/blobs/", there, times=2)
+    push(make(), "v1")
+    assert {make().layer.digest, make().config_descriptor.digest} == set(server.blobs["app"])
+    assert 2 == server.requests.count("PUT /v2/app/manifests/v1")
+
+
+def test_push_asks_for_one_token(tmp_path: Path, client: Callable[[], Registry]) -> None:
+    """All requests of a push, its first HEAD as well, use one token for pull and push."""
+    with RegistrySimulator(username="ann", password="pw", bearer=True) as server:
+        config = tmp_path / ".docker" / "config.json"
+        config.parent.mkdir()
+        config.write_text(f'{{"auths": {{"{server.host}": {{"username": "ann", "password": "pw"}}}}}}')
+        repository = reference.parse(f"{server.host}/app").repository
+        pushing.push(client(), repository, make(), lambda: BytesIO(LAYER), ["v1"])
+        assert [["repository:app:pull,push"]] == list(server.tokens.values())
+        assert 9 == len(server.requests)
