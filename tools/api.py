@@ -50,7 +50,7 @@ class Api:
         connection = http.client.HTTPSConnection("127.0.0.1", self._port or 0, context=self._context, timeout=30)
         content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            connection.request(method, path, body and json.dumps(body), {"Content-Type": content_type})
+            connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": content_type})
             answer = connection.getresponse()
             text = answer.read().decode()
         except http.client.HTTPException as error:

@@ -11,6 +11,7 @@ from __future__ import annotations  # an older Python must get as far as the mes
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -62,7 +63,19 @@ def ensure() -> None:
     print("environment: installing the project and its tools into .venv", file=sys.stderr, flush=True)
     create()
     install(["--editable", ".", *group(groups, "dev")])
+    _mark()
     _STAMP.write_text(fingerprint())
+
+
+def _mark() -> None:
+    """Put our pulumi-plugin.json where Pulumi's language host looks, beside the installed metadata.
+
+    An editable install has no package there, and the host takes a `pulumi-*` package without that file for one that
+    needs a plugin. A folder without `__init__.py` hides nothing from the interpreter.
+    """
+    (site,) = VENV.glob("lib/python*/site-packages")
+    (site / "pulumi_kubeoci").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "sdk" / "python" / "pulumi_kubeoci" / "pulumi-plugin.json", site / "pulumi_kubeoci")
 
 
 def main() -> None:

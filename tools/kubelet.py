@@ -118,7 +118,7 @@ def _container(name: str, phase: str, fault: str, now: str) -> Document:
 
 
 def _now() -> str:
-    return dt.dt.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 if __name__ == "__main__":

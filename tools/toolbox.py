@@ -44,7 +44,7 @@ class Tool:
         module: the required module whose version is the pinned one.
         programs: each executable, with the arguments that make it print its version.
         variables: linker settings; `{version}`, `{major}` and `{minor}` stand for the pinned ones.
-        beside: a program that cannot be asked counts when it lies beside this one, which can.
+        beside: the tool whose program must lie in the same folder; on PATH, that one is asked for its version.
         scripts: files copied out of a module: (folder of the go.mod that lists it, module, path in the module).
         tags: build tags.
     """
@@ -208,7 +208,18 @@ def built(tool: Tool) -> dict[str, Path]:
         with _lock(target.with_suffix(".lock")):
             if not target.is_dir():  # another process may have built it while this one waited
                 _build(tool, target)
-    return {name: target / name for name in tool.programs}
+    found = {name: target / name for name in tool.programs}
+    return _linked(found, TOOLS[tool.beside]) if tool.beside else found
+
+
+def _linked(programs: dict[str, Path], anchor: Tool) -> dict[str, Path]:
+    """`programs` as links beside the built `anchor`: Pulumi warns about a language host that lies elsewhere."""
+    folder = built(anchor)[anchor.name].parent
+    for name, path in programs.items():
+        scratch = folder / f".{name}.{os.getpid()}"
+        scratch.symlink_to(path)
+        scratch.replace(folder / name)  # at once, so that another process always sees a whole link
+    return {name: folder / name for name in programs}
 
 
 def cache() -> Path:

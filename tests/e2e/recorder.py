@@ -135,3 +135,4 @@ def _copy(answer: http.client.HTTPResponse, out: BufferedIOBase, *, chunked: boo
         out.flush()
     if chunked:
         out.write(b"0\r\n\r\n")
+    answer.close()  # read1 does not notice the end of a counted body; unclosed, the connection could ask nothing more
