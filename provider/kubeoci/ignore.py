@@ -43,17 +43,21 @@ class Pattern:
 
     def matches(self, path: Sequence[str], *, is_dir: bool) -> bool:
         """Whether this pattern has an opinion on the path with these components."""
-        depth = len(self.folder)
-        if len(path) <= depth or tuple(path[:depth]) != self.folder:
-            return False
-        below = path[depth:]
+        below = path
+        if depth := len(self.folder):
+            if len(path) <= depth or tuple(path[:depth]) != self.folder:
+                return False
+            below = path[depth:]
         end = self._named(below) if len(self.parts) == 1 else self._anchored(below)
         return end > 0 and (end < len(below) or is_dir or not self.folders_only)
 
     def _named(self, path: Sequence[str]) -> int:
         """How many components it took to find one with the name, 0 for none."""
         glob = self.globs[0]
-        return next((index for index, name in enumerate(path, 1) if glob(name)), 0)
+        for index, name in enumerate(path, 1):
+            if glob(name):
+                return index
+        return 0
 
     def _anchored(self, path: Sequence[str]) -> int:
         """How many components the parts took up from the start, 0 for no match. Later components do not matter."""
