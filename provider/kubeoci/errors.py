@@ -41,7 +41,6 @@ CODES: dict[str, str] = {
     "registry.conflict": "another writer changed the same thing",
     "registry.credentials": "a credential source cannot be read",
     "archive.unsafe": "a layer holds something that must not be unpacked",
-    "trust.unsupported": "a verification setting that this version does not know",
     "cluster.unreachable": "no connection to the Kubernetes API server",
     "cluster.config": "the kubeconfig cannot be used",
     "cluster.unauthorized": "the API server does not accept the credentials",

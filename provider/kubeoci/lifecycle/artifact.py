@@ -26,7 +26,6 @@ from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.pull import open_registry, pull
 from kubeoci.lifecycle.settings import Access, ArtifactInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal
-from kubeoci.reference import Reference
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry
 from kubeoci.tree import Tree
@@ -105,9 +104,13 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         return None
     if given is None:
         pulled = pull(registry, place.repository, place.digest)
-        found = {"url": f"oci://{place.repository}", "digest": place.digest, "files": dict(pulled.tree.listing())}
+        found = {
+            "url": f"oci://{place.repository}",
+            "digest": place.digest,
+            "files": dict(pulled.contents.tree().listing()),
+        }
         return Stored(ident, {**found, "reference": ident}, dict(found))
-    pointing = [tag for tag in given.tags if _behind(registry, given, tag) == place.digest]
+    pointing = [tag for tag in given.tags if registry.tag(given.repository, tag) == place.digest]
     live = {**inputs, "tags": pointing}
     return Stored(ident, {**outputs, **live}, live)
 
@@ -122,7 +125,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         return
     registry = open_registry(call, given.access)
     for tag in given.tags:
-        if _behind(registry, given, tag) == place.digest:
+        if registry.tag(given.repository, tag) == place.digest:
             registry.delete_tag(given.repository, tag)
     registry.delete_manifest(given.repository, place.digest)
 
@@ -145,20 +148,10 @@ def _settle(call: Call, given: ArtifactInputs, tree: Tree) -> Digest:
     """Our digest of this tree, or the one behind the first tag if that is the same artifact by other hands."""
     built = pack.pack(call.session.cache, tree, given)
     registry = open_registry(call, given.access)
-    remote = _behind(registry, given, given.tags[0])
+    remote = registry.tag(given.repository, given.tags[0])
     if remote is None or remote == built.digest or not _same(registry, given, remote, built):
         return built.digest
     return remote
-
-
-def _behind(registry: Registry, given: ArtifactInputs, tag: str) -> Digest | None:
-    """What a tag points to; None when there is no such tag or repository."""
-    try:
-        return registry.resolve(Reference(given.repository, tag, None))
-    except RegistryError as error:
-        if error.code == "registry.not_found":
-            return None
-        raise
 
 
 def _same(registry: Registry, given: ArtifactInputs, remote: Digest, built: Artifact) -> bool:
@@ -172,7 +165,7 @@ def _same(registry: Registry, given: ArtifactInputs, remote: Digest, built: Arti
     kinds = (manifest.config.media_type if manifest.config else "", manifest.layers[0].media_type)
     if kinds != (built.config_descriptor.media_type, built.layer.media_type):
         return False
-    return pull(registry, given.repository, remote).tree.digest == built.tree_digest
+    return pull(registry, given.repository, remote).contents.tree().digest == built.tree_digest
 
 
 def _pushed(call: Call, news: Values, previous: str) -> Stored:
@@ -224,7 +217,8 @@ def _message(given: ArtifactInputs, built: Artifact | None, olds: Values, news: 
     before, after = str(olds.get("digest") or ""), str(news["digest"])
     step = after[:19] if before in ("", after) else f"{before[:19]} -> {after[:19]}"
     size = f"; {built.layer.size:,} bytes" if built else ""
-    return f"{', '.join(given.tags)}: {step}; {len(new)} files: {words}{size}"
+    total = "1 file" if len(new) == 1 else f"{len(new)} files"
+    return f"{', '.join(given.tags)}: {step}; {total}: {words}{size}"
 
 
 def _place(values: Values) -> str:

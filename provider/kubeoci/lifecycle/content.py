@@ -96,7 +96,7 @@ def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bo
 
 
 def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
-    patterns = ignore.compile_patterns(given.ignore)
+    patterns = ignore.for_source(ignore.compile_patterns(given.ignore))
     files = {
         path: entry.data for path, entry in pulled.contents.files.items() if not patterns.ignores(path, is_dir=False)
     }
@@ -113,7 +113,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         files={path: f"sha256:{hashlib.sha256(data).hexdigest()}" for path, data in sorted(files.items())},
         objects=loaded.objects,
         documents=documents(loaded.objects, Masks(loaded.objects)),
-        warnings=(*pulled.contents.warnings, *loaded.warnings),
+        warnings=(*patterns.warnings, *pulled.contents.warnings, *loaded.warnings),
     )
 
 
@@ -135,7 +135,7 @@ class _Scopes:
         if not self._ask:
             return None
         try:
-            return self._call.session.cluster(access(self._given)).mapper.namespaced(group, kind)
+            return self._call.session.mapper(access(self._given)).namespaced(group, kind)
         except ClusterError:
             self._ask = False  # an unreachable cluster is told by plan and apply; here it only leaves the scope open
             return None

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a digest to the files of an artifact, every byte checked on the way."""
 
-import hashlib
 from dataclasses import dataclass
 
 from kubeoci import artifact, untar
@@ -13,7 +12,6 @@ from kubeoci.reference import Repository
 from kubeoci.registry import transport
 from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.remote import Registry
-from kubeoci.tree import File, Tree
 from kubeoci.untar import Contents
 
 
@@ -24,15 +22,6 @@ class Pulled:
     digest: Digest
     manifest: Manifest
     contents: Contents
-
-    @property
-    def tree(self) -> Tree:
-        """The same files as a tree, so that both sides of a push compare by one rule."""
-        files = [
-            File(path, entry.executable, len(entry.data), hashlib.sha256(entry.data).hexdigest(), entry.data)
-            for path, entry in self.contents.files.items()
-        ]
-        return Tree(tuple(files), ())
 
 
 def open_registry(call: Call, access: Access) -> Registry:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kubeoci.lifecycle.values import UNKNOWN, Values
 
 if TYPE_CHECKING:
+    from kubeoci.cluster.mapper import Mapper
     from kubeoci.cluster.rest import Access, Rest
     from kubeoci.lifecycle.content import Content
     from kubeoci.registry.cache import Cache
@@ -32,6 +33,7 @@ class Session:
         self._cache: Cache | None = None
         self._registries: dict[Settings, Registry] = {}
         self._clusters: dict[Access, Rest] = {}
+        self._mappers: dict[Access, Mapper] = {}
 
     @property
     def unknown(self) -> bool:
@@ -65,3 +67,12 @@ class Session:
             if access not in self._clusters:
                 self._clusters[access] = connect(access, stop=self.stop)
             return self._clusters[access]
+
+    def mapper(self, access: "Access") -> "Mapper":
+        """The kinds that this API server serves, asked for once per process."""
+        from kubeoci.cluster.mapper import Mapper  # noqa: PLC0415 - loaded with the cluster
+
+        with self._lock:
+            if access not in self._mappers:
+                self._mappers[access] = Mapper(self.cluster(access))
+            return self._mappers[access]

@@ -2,11 +2,11 @@
 """The inputs of both resources as typed values, and every fault in them with its property path."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from kubeoci import digest, ranges, reference
+from kubeoci import digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.inputs import Reader, uncarriable
@@ -84,7 +84,7 @@ class RepositoryInputs:
     allow_empty: bool
     deletion_policy: str
     delete_unreachable: bool
-    kubeconfig: str
+    kubeconfig: str = field(repr=False)
     context: str
     namespace: str
     inventory_name: str
@@ -116,7 +116,7 @@ def artifact(values: Values) -> tuple[ArtifactInputs, Reader]:
         access=_access(reader, default_timeout=600.0),
         path=reader.text("path", required=True),
         tags=tags,
-        ignore=reader.texts("ignore"),
+        ignore=_ignore(reader),
         sourceignore=reader.boolean("sourceignore", default=True),
         source=reader.text("source") if reader.raw("source") is not None else None,
         revision=reader.text("revision") if reader.raw("revision") is not None else None,
@@ -146,7 +146,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         ref=_ref(reader),
         layer_media_type=_selector(reader),
         path=reader.text("path"),
-        ignore=reader.texts("ignore"),
+        ignore=_ignore(reader),
         interval=interval,
         timeout_seconds=reader.seconds("timeout", 300.0),
         suspend=reader.boolean("suspend", default=False),
@@ -219,6 +219,17 @@ def _annotations(reader: Reader) -> dict[str, str]:
     return table
 
 
+def _ignore(reader: Reader) -> tuple[str, ...]:
+    """Extra patterns in the grammar of gitignore; a malformed one would leave nothing out, so it is a fault."""
+    lines = reader.texts("ignore")
+    try:
+        for warning in ignore.compile_patterns(lines).warnings:
+            reader.fault("ignore", warning)
+    except ExceptionGroup as error:
+        reader.adopt("ignore", error)
+    return lines
+
+
 def _created(reader: Reader) -> str:
     created = reader.text("created")
     if created and not _CREATED.fullmatch(created):
@@ -237,7 +248,12 @@ def _ref(reader: Reader) -> Ref:
         semver_filter=section.text("semverFilter"),
         digest=section.text("digest"),
     )
-    checks = {"tag": reference.check_tag, "semver": ranges.parse, "semverFilter": _pattern, "digest": digest.parse}
+    checks: dict[str, Callable[[str], object]] = {
+        "tag": reference.check_tag,
+        "semver": ranges.parse,
+        "semverFilter": ranges.compile_filter,
+        "digest": digest.parse,
+    }
     for name, check in checks.items():
         value = section.text(name)
         try:
@@ -245,15 +261,9 @@ def _ref(reader: Reader) -> Ref:
                 check(value)
         except KubeociError as error:
             section.adopt(name, error)
-        except re.error as error:
-            section.fault(name, f"is no regular expression: {error}")
     if ref.semver_filter and not ref.semver and "ref" not in reader.pending:
         section.fault("semverFilter", "has no effect without ref.semver", code="input.unknown")
     return ref
-
-
-def _pattern(text: str) -> None:
-    re.compile(text)
 
 
 def _selector(reader: Reader) -> str:
