@@ -253,6 +253,8 @@ def _fault(item: _Found, limits: Limits) -> str:
         return "the name is not UTF-8"
     if "\\" in item.path:
         return "the name holds a backslash, which is a separator on Windows"
+    if "../" in item.path:
+        return "a directory's name ends in '..', which readers take for a way out"
     if not stat.S_ISREG(item.state.st_mode):
         return "only regular files and directories can be packed"
     if item.state.st_size > limits.max_file_bytes:
