@@ -121,7 +121,7 @@ def _place(error: BaseException) -> str:
     """`in registry/remote.py:120`, the last line of ours; never a path of the machine."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = PurePath(frame.filename).parts
-        if "kubeoci" in parts:
+        if "kubeoci" in parts and frame.name not in {"told", "flatten"}:  # these two only look at the error
             return f"in {'/'.join(parts[len(parts) - parts[::-1].index('kubeoci') :])}:{frame.lineno}"
     return "outside its own code"
 

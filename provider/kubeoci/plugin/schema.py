@@ -12,7 +12,7 @@ from typing import Final
 import kubeoci
 
 Table = dict[str, tuple[str, str]]
-"""Property -> (type, description). A type is `string`, `boolean`, `integer`, `any`, a name of `TYPES`, `[T]` or `{T}`."""
+"""Property -> (type, description). Types: `string`, `boolean`, `integer`, `any`, a name of `TYPES`, `[T]` or `{T}`."""
 
 TYPES: Final[dict[str, tuple[str, Table]]] = {
     "Credentials": (
