@@ -47,7 +47,7 @@ def _lines(value: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
 
 
 def _entry(key: str, value: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
-    name = _quoted(key)
+    name = quoted(key)
     if len(name) > _MAX_PLAIN_KEY:
         yield f"? {name}"
         name = ""
@@ -83,7 +83,7 @@ def _flat(value: Any) -> str:  # noqa: ANN401 - any YAML value
 def _string(text: str) -> list[str]:
     """One line, or the header of a literal block and its lines, indented by two."""
     if "\n" not in text or not text.strip("\n") or not _LINES.fullmatch(text):
-        return [_quoted(text)]
+        return [quoted(text)]
     body = text.rstrip("\n")
     trailing = len(text) - len(body)
     chomp = ("-", "", "+")[min(trailing, 2)]
@@ -94,7 +94,7 @@ def _string(text: str) -> list[str]:
     ]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """`text` on one line: as it is where nothing can be mistaken, else in double quotes."""
     if _PLAIN.fullmatch(text) and not scalars.ambiguous(text):
         return text
