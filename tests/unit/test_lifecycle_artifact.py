@@ -187,6 +187,15 @@ def test_read_tells_gone_from_moved(call: Call, registry: RegistrySimulator) -> 
     assert artifact.read(call, stored.id, stored.outputs, facts) is None
 
 
+def test_read_follows_the_digest_of_the_last_push(call: Call, registry: RegistrySimulator) -> None:
+    """An id keeps the digest of the first push; what is read is the last."""
+    first = artifact.create(call, checked(call, registry))
+    Path("deploy/a.yaml").write_text("name: other\n")
+    second = artifact.update(call, first.id, first.outputs, checked(call, registry))
+    del registry.manifests["app"][second.outputs["digest"]]
+    assert artifact.read(call, first.id, second.outputs, second.inputs) is None
+
+
 def test_import_reads_the_files(call: Call, registry: RegistrySimulator) -> None:
     """The id is enough to know url, digest and files."""
     facts = checked(call, registry)

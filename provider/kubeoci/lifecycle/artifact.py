@@ -93,7 +93,7 @@ def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noq
 
 def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
     """The artifact as the registry has it: None when its digest is gone; only tags that still point to it are kept."""
-    place = references.parse(ident)
+    place = references.parse(str(outputs.get("reference") or ident))  # an id stays that of the first push
     if place.digest is None:
         raise RegistryError(
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
@@ -119,9 +119,9 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
     # the output `annotations` is the manifest's own, with keys that an input may not have
     given = _given({name: value for name, value in outputs.items() if name != "annotations"})
-    place = references.parse(ident)
+    place = references.parse(str(outputs.get("reference") or ident))
     if given.on_delete == "keep" or place.digest is None:
-        call.log(Severity.INFO, f"{ident} stays in the registry (onDelete: keep)")
+        call.log(Severity.INFO, f"{place} stays in the registry (onDelete: keep)")
         return
     registry = open_registry(call, given.access)
     for tag in given.tags:

@@ -112,7 +112,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         annotations=dict(pulled.manifest.annotations),
         files={path: f"sha256:{hashlib.sha256(data).hexdigest()}" for path, data in sorted(files.items())},
         objects=loaded.objects,
-        documents=documents(loaded.objects, Masks(loaded.objects)),
+        documents=documents(loaded.objects, Masks(item.body for item in loaded.objects)),
         warnings=(*patterns.warnings, *pulled.contents.warnings, *loaded.warnings),
     )
 
@@ -120,7 +120,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
 def live_documents(desired: Sequence[Object], live: Mapping[ObjectId, dict[str, Any]]) -> dict[str, str]:
     """Objects that drifted, as masked YAML of our fields with their live values."""
     drifted = [replace(item, body=live[item.id]) for item in desired if item.id in live]
-    return documents(drifted, Masks([*desired, *drifted]))
+    return documents(drifted, Masks(item.body for item in [*desired, *drifted]))
 
 
 class _Scopes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubeoci import yaml
-from kubeoci.changes import Action, Change
+from kubeoci.changes import Action, Change, FieldChange
 from kubeoci.cluster.diff import fields
 from kubeoci.identity import ObjectId
 
@@ -20,7 +20,8 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...
         before, after = _body(old.get(key)), _body(new.get(key))
         body = after if after is not None else before
         assert body is not None  # noqa: S101 - the key is in one of the two
-        action, differing = Action.CONFIGURED, ()
+        action = Action.CONFIGURED
+        differing: tuple[FieldChange, ...] = ()
         if before is None or after is None:
             action = Action.CREATED if before is None else Action.DELETED
         elif old[key] == new[key]:

@@ -184,8 +184,8 @@ def _recorded(values: Values) -> tuple[Entry, ...]:
     return tuple(Entry.read(entry) for entry in entries) if isinstance(entries, list) else ()
 
 
-def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryInputs) -> None:
-    """Refuse to touch another cluster or inventory than the recorded one: its objects would be left or lost."""
+def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryInputs) -> str:
+    """The cluster's uid. Refuses another cluster or inventory than the recorded one: its objects would be left."""
     place = f"{given.namespace}/{given.inventory_name}"
     if ident and ident != place:
         raise InputError(
@@ -202,6 +202,7 @@ def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryI
             where="cluster",
             advice="point the kubeconfig to the recorded cluster; to move, destroy first or use a new resource",
         )
+    return uid
 
 
 def _apply(call: Call, olds: Values, news: Values) -> Stored:
@@ -210,11 +211,11 @@ def _apply(call: Call, olds: Values, news: Values) -> Stored:
     if given.suspend:
         return Stored(ident, {**olds, **news, "ready": False}, dict(news))
     target = _target(call, given)
-    _same_place(target, ident, olds, given)
+    uid = _same_place(target, ident, olds, given)
     outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(news["revision"]))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
-    stored = Stored(ident, _outputs(call, given, news, target, outcome), dict(news))
+    stored = Stored(ident, _outputs(call, given, news, uid, outcome), dict(news))
     if not outcome.reasons:
         call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
         return stored
@@ -224,7 +225,7 @@ def _apply(call: Call, olds: Values, news: Values) -> Stored:
     raise ClusterError(code, "\n".join(outcome.reasons))
 
 
-def _outputs(call: Call, given: RepositoryInputs, news: Values, target: Target, outcome: Outcome) -> dict[str, Value]:
+def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcome: Outcome) -> dict[str, Value]:
     revision = str(news["revision"])
     loaded = content.load(call, given, digests.parse(str(news["digest"])))
     return {
@@ -232,7 +233,7 @@ def _outputs(call: Call, given: RepositoryInputs, news: Values, target: Target, 
         "tag": revision.rpartition("@")[0],
         "annotations": dict(loaded.annotations),
         "inventory": [entry.plain() for entry in outcome.inventory],
-        "clusterUid": target.cluster_uid(),
+        "clusterUid": uid,
         "ready": given.wait and not outcome.reasons,
     }
 
@@ -252,12 +253,10 @@ def _offline(
 
 
 def _step(given: RepositoryInputs, olds: Values, news: Values) -> str:
-    """`6.0.x: 6.0.3 -> 6.0.4`: the reference, and what it meant and means."""
+    """`6.0.x: 6.0.3 -> 6.0.4`: the reference, and what it meant and means; a digest means itself."""
     before, after = _short(olds.get("revision")), _short(news.get("revision"))
-    ref = given.ref.digest[:19] if given.ref.digest else str(given.ref)
-    if not before or before == after:
-        return ref if ref == after else f"{ref}: {after}"
-    return f"{ref}: {before} -> {after}"
+    step = after if before in ("", after) else f"{before} -> {after}"
+    return step if given.ref.digest else f"{given.ref}: {step}"
 
 
 def _short(revision: Value) -> str:
