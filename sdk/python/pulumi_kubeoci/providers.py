@@ -5,6 +5,7 @@ Every state refers to these classes by module and name, so both stay for ever. T
 those would be pickled into the state. Whatever fails ends in one text; Pulumi adds a traceback, but no values.
 """
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,11 +14,11 @@ import pulumi
 from pulumi import dynamic
 
 if TYPE_CHECKING:
-    from kubeoci.lifecycle.contract import Call, Resource, Severity
+    from kubeoci.lifecycle.contract import Call, Resource, Severity, Stored
     from kubeoci.lifecycle.session import Session
 
-PROVIDER_KEY = "__provider"
-"""Where Pulumi keeps the pickled provider among the properties of a resource."""
+GIVEN_KEY = "__given"
+"""Where an output hides which parts of the input of its name were given; Pulumi shows no key that begins like this."""
 
 Result = TypeVar("Result")
 
@@ -69,21 +70,21 @@ class _Provider(dynamic.ResourceProvider):
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Make the resource; safe to repeat, since Pulumi forgets a resource whose creation failed half-way."""
         stored = _told(lambda: self._resource().create(_call(), _decoded(props, [])))
-        return dynamic.CreateResult(stored.id, _clear(stored.outputs))
+        return dynamic.CreateResult(stored.id, _outputs(stored, self._names()))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """The live world, as inputs too: Pulumi compares inputs with inputs. No id means proven gone."""
         outputs = _decoded(props, [])
-        inputs = {key: value for key, value in outputs.items() if key in self._inputs()}
+        inputs = _told(lambda: _inputs(outputs, self._names(), props.get(GIVEN_KEY)))
         stored = _told(lambda: self._resource().read(_call(), id_, outputs, inputs))
         if stored is None:
             return dynamic.ReadResult("", {})
-        return dynamic.ReadResult(stored.id, _clear(stored.outputs), _clear(stored.inputs))
+        return dynamic.ReadResult(stored.id, _outputs(stored), _clear(stored.inputs))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
         """Bring the resource to its inputs."""
         stored = _told(lambda: self._resource().update(_call(), _id, _decoded(_olds, []), _decoded(_news, [])))
-        return dynamic.UpdateResult(_clear(stored.outputs))
+        return dynamic.UpdateResult(_outputs(stored, self._names()))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Remove what is ours."""
@@ -94,7 +95,7 @@ class _Provider(dynamic.ResourceProvider):
 
         return RESOURCES[self.token]
 
-    def _inputs(self) -> frozenset[str]:
+    def _names(self) -> frozenset[str]:
         resource = self._resource()
         return resource.INPUTS | resource.FACTS
 
@@ -151,10 +152,10 @@ def _failures(inputs: dict[str, Any], reasons: Any) -> dynamic.CheckResult:  # n
 
 
 def _decoded(properties: Mapping[str, Any], faults: list[Any]) -> dict[str, Any]:
-    """Values of the core for what Pulumi hands to a dynamic provider."""
+    """Values of the core for what Pulumi hands to a dynamic provider, without keys that are Pulumi's own or hidden."""
     from kubeoci.plugin.values import decode  # noqa: PLC0415 - the program itself does without the core
 
-    return decode({key: _known(value) for key, value in properties.items() if key != PROVIDER_KEY}, faults)
+    return decode({key: _known(value) for key, value in properties.items() if not key.startswith("__")}, faults)
 
 
 def _known(value: Any) -> Any:  # noqa: ANN401 - any value
@@ -166,6 +167,34 @@ def _known(value: Any) -> Any:  # noqa: ANN401 - any value
     if isinstance(value, list | tuple):
         return [_known(item) for item in value]
     return value
+
+
+def _inputs(outputs: dict[str, Any], names: frozenset[str], given: str | None) -> dict[str, Any]:
+    """The checked inputs that `outputs` were made from. Pulumi does not hand them to a dynamic read.
+
+    An output may say more than the input of its name: `annotations` has those of kubeoci too.
+    """
+    inputs = {key: value for key, value in outputs.items() if key in names}
+    for key, parts in json.loads(given or "{}").items():
+        if parts is None:
+            inputs.pop(key, None)
+        elif isinstance(inputs.get(key), dict):
+            inputs[key] = {part: value for part, value in inputs[key].items() if part in parts}
+    return inputs
+
+
+def _outputs(stored: "Stored", names: frozenset[str]) -> dict[str, Any]:
+    """The outputs of `stored` for Pulumi, and in a hidden one what `_inputs` needs: names only, never a value."""
+    given: dict[str, list[str] | None] = {}
+    for key, value in stored.outputs.items():
+        if key not in names:
+            continue
+        before = stored.inputs.get(key)
+        if before is None:
+            given[key] = None
+        elif isinstance(before, dict) and isinstance(value, dict) and before.keys() != value.keys():
+            given[key] = sorted(before)
+    return _clear({**stored.outputs, GIVEN_KEY: json.dumps(given, sort_keys=True)})
 
 
 def _clear(values: Mapping[str, Any]) -> dict[str, Any]:
