@@ -79,7 +79,7 @@ class _Provider(dynamic.ResourceProvider):
         stored = _told(lambda: self._resource().read(_call(), id_, outputs, inputs))
         if stored is None:
             return dynamic.ReadResult("", {})
-        return dynamic.ReadResult(stored.id, _outputs(stored), _clear(stored.inputs))
+        return dynamic.ReadResult(stored.id, _outputs(stored, self._names()), _clear(stored.inputs))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> dynamic.UpdateResult:
         """Bring the resource to its inputs."""
