@@ -4,6 +4,7 @@
 import base64
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,10 +23,11 @@ _ABSENT = object()
 class Masks:
     """The secret values that are known so far. Its `repr` tells nothing; it may be shared between threads."""
 
-    __slots__ = ("_pattern", "_values")
+    __slots__ = ("_lock", "_pattern", "_values")
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._values: set[str] = set()
+        self._lock = threading.Lock()
+        self._values: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
         for body in bodies:
             self.learn(body)
@@ -34,10 +36,15 @@ class Masks:
         """Take note of the values of `body` if it is a Secret: as they stand, and decoded."""
         if not _is_secret(body):
             return
-        for field in _VALUES:
-            for value in (body.get(field) or {}).values():
-                self._values |= {form for form in _forms(value, field == "data") if len(form) >= MIN_CHARACTERS}
-        self._pattern = None
+        forms = [
+            form
+            for field in _VALUES
+            for value in (body.get(field) or {}).values()
+            for form in _forms(value, field == "data")
+        ]
+        with self._lock:
+            self._values |= {form for form in forms if len(form) >= MIN_CHARACTERS}
+            self._pattern = None
 
     def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of an object that can be shown, without its managedFields."""
@@ -49,9 +56,9 @@ class Masks:
 
     def text(self, text: str) -> str:
         """`text`, a message of a server for example, with every known value in it masked."""
-        if self._pattern is None:
-            self._pattern = _pattern(self._values)
-        return self._pattern.sub(MASK, text)
+        with self._lock:
+            pattern = self._pattern = self._pattern or _pattern(self._values)
+        return pattern.sub(MASK, text)
 
     def _masked(self, body: Mapping[str, Any], other: Mapping[str, Any], mark: str) -> dict[str, Any]:
         hidden = _VALUES if _is_secret(body) else ()
