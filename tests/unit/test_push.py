@@ -13,10 +13,8 @@ from kubeoci.artifact import Artifact
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import push as pushing
-from kubeoci.registry.cache import Cache
 from kubeoci.registry.push import Pushed
-from kubeoci.registry.remote import Registry, Shared
-from kubeoci.registry.transport import Limits, Settings
+from simulator.client import connect
 from simulator.registry import Fault, RegistrySimulator
 
 LAYER = b"packed" * 100
@@ -43,19 +41,11 @@ def repository(server: RegistrySimulator) -> Repository:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Callable[[], Registry]:
-    """Makes a registry client as a new process would: nothing learned, the same cache folder."""
-    (tmp_path / "cache").mkdir()
-    settings = Settings(limits=Limits(first_delay_seconds=0.001))
-    return lambda: Registry(settings, Cache(tmp_path / "cache"), environment={"HOME": str(tmp_path)}, shared=Shared())
-
-
-@pytest.fixture
-def push(client: Callable[[], Registry], repository: Repository) -> Callable[..., Pushed]:
+def push(tmp_path: Path, repository: Repository) -> Callable[..., Pushed]:
     """Push an artifact of `LAYER`."""
 
     def run(what: Artifact, *tags: str, immutable: bool = False) -> Pushed:
-        return pushing.push(client(), repository, what, lambda: BytesIO(LAYER), tags, immutable_tags=immutable)
+        return pushing.push(connect(tmp_path), repository, what, lambda: BytesIO(LAYER), tags, immutable_tags=immutable)
 
     return run
 
@@ -176,13 +166,13 @@ def test_blobs_that_vanished_are_sent_again(server: RegistrySimulator, push: Cal
     assert 2 == server.requests.count("PUT /v2/app/manifests/v1")
 
 
-def test_push_asks_for_one_token(tmp_path: Path, client: Callable[[], Registry]) -> None:
+def test_push_asks_for_one_token(tmp_path: Path) -> None:
     """All requests of a push, its first HEAD as well, use one token for pull and push."""
     with RegistrySimulator(username="ann", password="pw", bearer=True) as server:
         config = tmp_path / ".docker" / "config.json"
         config.parent.mkdir()
         config.write_text(f'{{"auths": {{"{server.host}": {{"username": "ann", "password": "pw"}}}}}}')
         repository = reference.parse(f"{server.host}/app").repository
-        pushing.push(client(), repository, make(), lambda: BytesIO(LAYER), ["v1"])
+        pushing.push(connect(tmp_path), repository, make(), lambda: BytesIO(LAYER), ["v1"])
         assert [["repository:app:pull,push"]] == list(server.tokens.values())
         assert 9 == len(server.requests)

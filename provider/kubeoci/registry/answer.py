@@ -23,6 +23,7 @@ _ADVICE = {
     "registry.not_found": "check the name; a registry may also hide what the credentials may not see",
     "registry.rate_limited": "wait, or log in: most registries allow more to known users",
 }
+_TLS_ADVICE = "set `insecure: false`: the registry speaks TLS"  # Go's servers say so in their 400
 
 
 def visible(url: str) -> str:
@@ -85,7 +86,7 @@ def failure(answer: Answer) -> Refused:
         code,
         what,
         where=answer.place,
-        advice=_ADVICE.get(code, ""),
+        advice=_ADVICE.get(code, _TLS_ADVICE if b"HTTPS server" in answer.body else ""),
         status=answer.status,
         reasons=[name for name, _ in said],
     )

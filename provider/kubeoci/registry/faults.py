@@ -7,6 +7,12 @@ from kubeoci.errors import RegistryError
 from kubeoci.registry.answer import visible
 from kubeoci.registry.connections import Origin
 
+_CERTIFICATE_ADVICE = {  # by OpenSSL's codes
+    10: "the operator of the registry must renew it",
+    62: "check `url`: the certificate is for another name",
+    64: "check `url`: the certificate is for another address",
+}
+
 
 class Unreachable(RegistryError):  # noqa: N818 - named by what is the case
     """No answer (`registry.unreachable`). `passing`: another try may get one."""
@@ -35,10 +41,12 @@ def unreachable(method: str, url: str, error: Exception) -> Unreachable:
 
 
 def _tls(host: str, error: Exception) -> tuple[str, str]:
-    reason = _reason(error)
     if "wrong version number" in str(error).lower().replace("_", " "):
         return f"{host} does not speak TLS", "set `insecure: true` for a registry on plain HTTP"
-    return f"no TLS connection to {host}: {reason}", "set `ca` to the PEM text of the authority that the registry uses"
+    cause = _innermost(error)
+    code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
+    advice = _CERTIFICATE_ADVICE.get(code, "set `ca` to the PEM text of the authority that the registry uses")
+    return f"no TLS connection to {host}: {_reason(error)}", advice
 
 
 def _network(host: str, error: Exception) -> tuple[str, str]:
@@ -53,11 +61,15 @@ def _network(host: str, error: Exception) -> tuple[str, str]:
 
 def _reason(error: BaseException) -> str:
     """The innermost plain reason of an error of urllib3: `Connection refused`."""
-    inner = error
-    while following := inner.__cause__ or inner.__context__:
-        inner = following
+    inner = _innermost(error)
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return type(inner).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while following := error.__cause__ or error.__context__:
+        error = following
+    return error

@@ -215,22 +215,28 @@ class Transport:
                 request.sink.begin(answer)
                 for chunk in self._chunks(response):
                     request.sink.write(chunk)
+                whole = True
             else:
-                answer = replace(answer, body=self._read(request, answer, response))
-            whole = True
+                body, whole = self._read(request, answer, response)
+                answer = replace(answer, body=body)
         finally:
-            response.release_conn() if whole else response.close()
+            if not whole:
+                response.close()  # what is left must not be taken for the next answer
+            response.release_conn()
         return answer
 
-    def _read(self, request: Request, answer: Answer, response: "urllib3.BaseHTTPResponse") -> bytes:
+    def _read(self, request: Request, answer: Answer, response: "urllib3.BaseHTTPResponse") -> tuple[bytes, bool]:
+        """The body, and whether that is all of it: a complaint is cut, an answer that is too long is refused."""
         good = answer.status < 300  # noqa: PLR2004 - the class of statuses that mean success
         limit = request.max_bytes if good else self.limits.max_error_bytes
         body = bytearray()
         for chunk in self._chunks(response):
             body += chunk
-            if len(body) > limit:
+            if len(body) > limit and good:
                 raise RegistryError("registry.too_large", f"an answer of more than {limit} bytes", where=answer.place)
-        return bytes(body)
+            if len(body) > limit:
+                return bytes(body[:limit]), False
+        return bytes(body), True
 
     def _chunks(self, response: "urllib3.BaseHTTPResponse") -> Iterator[bytes]:
         while chunk := response.read1(_CHUNK, decode_content=False):  # read1 returns what is there: no trickle hides
