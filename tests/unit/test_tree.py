@@ -210,6 +210,13 @@ def test_bad_ignore_file_is_told(tmp_path: Path) -> None:
     assert [("files.invalid", ".sourceignore:2", "the line is not UTF-8")] == faults(tmp_path)
 
 
+def test_unreadable_ignore_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patterns that cannot be read must not count as none: they may keep secrets out."""
+    fill(tmp_path, "a", ".sourceignore")
+    monkeypatch.setattr(Path, "read_bytes", lambda _path: (_ for _ in ()).throw(OSError(13, "Permission denied")))
+    assert [("files.invalid", ".sourceignore", "cannot be read: Permission denied")] == faults(tmp_path)
+
+
 def test_errors_are_of_one_family(tmp_path: Path) -> None:
     """A caller that catches KubeociError in groups sees every fault."""
     with pytest.raises(ExceptionGroup) as caught:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubeoci import untar
+from kubeoci import inflate, untar
 from kubeoci.errors import ArchiveError
 from kubeoci.tree import Limits
 from simulator.tar import END, checked, entry, gzipped, header, pax
@@ -206,6 +206,16 @@ def test_members_are_one_stream() -> None:
     blob = b"".join(gzip.compress(tar[at : at + 700]) for at in range(0, len(tar), 700))
     found = untar.read(io.BytesIO(blob), TYPE)
     assert (["a", "b"], ()) == (list(found.files), found.warnings)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 700])
+def test_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """How the bytes arrive makes no difference, at the border of two members either."""
+    monkeypatch.setattr(inflate, "_CHUNK_BYTES", size)
+    blob = gzip.compress(entry("a", b"1" * 600)) + gzip.compress(entry("b")) + b"junk"
+    assert "the archive has no end" in refused(io.BytesIO(blob))
+    found = untar.read(io.BytesIO(blob[:-4] + gzip.compress(END) + b"j"), TYPE)
+    assert (["a", "b"], (AFTER,)) == (list(found.files), found.warnings)
 
 
 def test_junk_instead_of_an_end() -> None:
