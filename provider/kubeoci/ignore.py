@@ -7,7 +7,7 @@ of a path, one with a slash is anchored at its folder and does not backtrack ove
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kubeoci.errors import FilesError
@@ -145,10 +145,24 @@ def read_patterns(content: bytes, path: str) -> Patterns:
     return compile_patterns(texts, path.rpartition("/")[0], origin=path)
 
 
+def collect(files: Mapping[str, bytes]) -> Patterns:
+    """Patterns of every ignore file among `files` (path to content), from the root downwards, `.git` left out.
+
+    Raises an `ExceptionGroup` of `FilesError` `files.invalid`, with file and line, for what is not UTF-8.
+    """
+    folders = {tuple(path.split("/")[:-1]): path for path in files if path.rpartition("/")[2] == FILE_NAME}
+    patterns = Patterns(())
+    for folder in sorted(folders, key=lambda parts: [part.encode(errors="surrogateescape") for part in parts]):
+        if ".git" not in folder:
+            patterns += read_patterns(files[folders[folder]], folders[folder])
+    return patterns
+
+
 def for_source(own: Patterns) -> Patterns:
     """`own` patterns with the defaults that Flux's source applies to an artifact that was pulled.
 
-    With patterns of one's own only version control files are left out as well; without any, all four default lists.
+    `own` are those of `collect`, then those of the user. With patterns of one's own only version control files are
+    left out as well; without any, all four default lists.
     """
     lists = VCS if own.rules else (*VCS, *EXTENSIONS, *CI, *EXTRA)
     return compile_patterns(lists) + own

@@ -184,6 +184,7 @@ def _walk(root: Path) -> Iterator[_Found]:
     while waiting:
         folder = waiting.pop()
         try:
+            # read to the end at once: an open listing per level would use up file descriptors
             entries = list(os.scandir(folder.place))
         except OSError as error:
             if not folder.path:
@@ -200,15 +201,16 @@ def _walk(root: Path) -> Iterator[_Found]:
 
 def _patterns(found: Iterable[_Found], ignore: Sequence[str], *, sourceignore: bool) -> ignoring.Patterns:
     """Defaults, then the ignore files from the root downwards, then the patterns of the caller."""
-    patterns = ignoring.compile_patterns(ignoring.DEFAULTS)
-    rule_files = [item for item in found if sourceignore and item.path.rpartition("/")[2] == ignoring.FILE_NAME]
-    for item in sorted(rule_files, key=lambda item: _parts(item.path)[:-1]):
-        try:
-            content = item.place.read_bytes() if item.place.is_file() else b""
-        except OSError as error:
-            _fail(item.fault(f"cannot be read: {error.strerror}"))
-        patterns += ignoring.read_patterns(content, item.path)
-    return patterns + ignoring.compile_patterns(ignore)
+    contents: dict[str, bytes] = {}
+    for item in found if sourceignore else ():
+        # a link counts here: what it points at may be what keeps secrets out
+        if item.path.rpartition("/")[2] == ignoring.FILE_NAME and item.place.is_file():
+            try:
+                contents[item.path] = item.place.read_bytes()
+            except OSError as error:
+                _fail(item.fault(f"cannot be read: {error.strerror}"))
+    defaults = ignoring.compile_patterns(ignoring.DEFAULTS)
+    return defaults + ignoring.collect(contents) + ignoring.compile_patterns(ignore)
 
 
 def _hashed(items: Sequence[_Found], limits: Limits) -> tuple[File, ...]:
@@ -249,17 +251,20 @@ def _fault(item: _Found, limits: Limits) -> str:
     """Why the file cannot be packed, or an empty text."""
     if item.error:
         return item.error
-    if item.shown != item.path:
-        return "the name is not UTF-8"
-    if "\\" in item.path:
-        return "the name holds a backslash, which is a separator on Windows"
-    if "../" in item.path:
-        return "a directory's name ends in '..', which readers take for a way out"
     if not stat.S_ISREG(item.state.st_mode):
         return "only regular files and directories can be packed"
     if item.state.st_size > limits.max_file_bytes:
         return f"the file has {item.state.st_size} bytes, more than {limits.max_file_bytes}"
-    return limits.path_fault(item.path)
+    return _name_fault(item) or limits.path_fault(item.path)
+
+
+def _name_fault(item: _Found) -> str:
+    """Names that some reader cannot have, or would take for something else."""
+    if item.shown != item.path:
+        return "the name is not UTF-8"
+    if "\\" in item.path:
+        return "the name holds a backslash, which is a separator on Windows"
+    return "a directory's name ends in '..', which readers take for a way out" if "../" in item.path else ""
 
 
 def _twins(items: Iterable[_Found]) -> list[FilesError]:

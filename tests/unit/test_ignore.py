@@ -142,6 +142,14 @@ def test_a_line_has_a_limit() -> None:
     assert [FilesError] == [type(fault) for fault in caught.value.exceptions]
 
 
+def test_ignore_files_are_collected_downwards() -> None:
+    """Outer files come first, so inner ones overrule them; those below .git do not count."""
+    files = {"d/.sourceignore": b"!x", ".sourceignore": b"x", "d/x": b"", ".git/.sourceignore": b"d"}
+    rules = ignore.collect(files)
+    assert ["d/x"] == [path for path in ("x", "d/x") if not rules.ignores(path, is_dir=False)]
+    assert 2 == len(rules.rules)
+
+
 def test_defaults_of_a_source() -> None:
     """With own patterns only version control files are left out besides, without any the four lists of Flux."""
     paths = ["a.yaml", ".gitignore", "x.png", ".github/w.yml", "d/.sops.yaml"]
