@@ -13,12 +13,14 @@ that start with a text:
     registry.fail("GET /v2/app/blobs/", Fault(cut=10))             # ten bytes, then the connection breaks
     registry.fail("GET /v2/app/blobs/", Fault(body=b"other"))      # a good status with other bytes
     registry.fail("PUT /v2/app/", Fault(drop=True))                # no answer at all
+    registry.fail("HEAD /v2/app/", Fault(delay=2.0))               # seconds before the answer
 """
 
 import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +44,7 @@ class Fault:
     body: bytes | None = None
     cut: int | None = None
     drop: bool = False
+    delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class RegistrySimulator:
         self._faults: list[tuple[str, Fault]] = []
         self._sessions = 0
         self._lock = threading.Lock()
+        self.leaving = threading.Event()
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self}))
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
@@ -81,8 +85,13 @@ class RegistrySimulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leaving.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def fail(self, start: str, fault: Fault, *, times: int = 1) -> None:
         """Let the next `times` requests whose line (`GET /v2/…`) begins with `start` meet `fault`."""
@@ -248,6 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply, fault = self.simulator.answer(self.command, self.path, headers, body)
+        self.simulator.leaving.wait(fault.delay)
         if fault.drop:
             self.close_connection = True
             return

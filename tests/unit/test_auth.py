@@ -164,6 +164,33 @@ def test_wrong_credentials_name_their_source(tmp_path: Path, client: Client, bea
     assert not any(secret in str(caught.value) for secret in ("annie", "hunter2"))
 
 
+def test_changed_password_is_told(basic: RegistrySimulator, client: Client) -> None:
+    """A header that was good is not sent twice."""
+    shared = Shared()
+    client(shared=shared).tag(app(basic), "v1")
+    basic.password = "other"
+    basic.clear()
+    with pytest.raises(RegistryError, match="are refused"):
+        client(shared=shared).tag(app(basic), "v1")
+    assert [HEAD] == basic.requests
+
+
+def test_failing_store_is_part_of_the_reason(tmp_path: Path, basic: RegistrySimulator, client: Client) -> None:
+    """It may be why there are no credentials."""
+    path = tmp_path / ".docker" / "config.json"
+    path.parent.mkdir()
+    path.write_text('{"credsStore": "gone"}')
+    with pytest.raises(RegistryError, match=r"docker-credential-gone .* cannot be run"):
+        client(None).tag(app(basic), "v1")
+
+
+def test_failing_token_service_is_told(bearer: RegistrySimulator, client: Client) -> None:
+    """It is no question of credentials."""
+    bearer.fail("GET /token", Fault(status=404))
+    with pytest.raises(RegistryError, match=r"/token: the registry answered 404"):
+        client().tag(app(bearer), "v1")
+
+
 def test_unknown_scheme_is_told(basic: RegistrySimulator, client: Client) -> None:
     """Nothing is sent that was not asked for."""
     basic.fail(HEAD, Fault(status=401, headers={"WWW-Authenticate": "Negotiate"}))

@@ -149,3 +149,10 @@ def test_unusable_variable_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="KUBEOCI_CACHE"):
         Cache.open({"KUBEOCI_CACHE": str(tmp_path / "file")})
+
+
+def test_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns it could change it between our looks."""
+    monkeypatch.setattr(os, "getuid", lambda: -1)
+    with pytest.raises(InputError, match="belongs to another user"):
+        Cache.open({"KUBEOCI_CACHE": str(tmp_path)})

@@ -107,6 +107,27 @@ def test_broken_file_is_named(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_large_file_is_not_read(tmp_path: Path) -> None:
+    """No such file is a configuration."""
+    path = tmp_path / "config.json"
+    path.write_bytes(b" " * ((1 << 20) + 1))
+    with pytest.raises(RegistryError, match="larger than"):
+        dockerconfig.read(path)
+
+
+def test_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    """As for every file that is there but cannot be read."""
+    with pytest.raises(RegistryError, match="Is a directory"):
+        dockerconfig.read(tmp_path)
+
+
+@pytest.mark.parametrize("document", [[], 1, {"credHelpers": {"a": 1}}, {"credsStore": 1}, {"auths": 1}])
+def test_other_documents_are_told(document: object) -> None:
+    """Of the parts that are about credentials, each has one type."""
+    with pytest.raises(RegistryError, match=r"registry\.credentials"):
+        dockerconfig.parse("config.json", document)
+
+
 def test_missing_file_is_none(tmp_path: Path) -> None:
     """Most people have only one of them."""
     assert dockerconfig.read(tmp_path / "none" / "config.json") is None

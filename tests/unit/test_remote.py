@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.registry.remote and download: no byte is handed out that was not checked."""
 
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -160,6 +162,13 @@ def test_chunked_blob_is_bounded(server: RegistrySimulator, read: Read) -> None:
         read()
 
 
+def test_chunked_blob_that_ends_early_is_refused(server: RegistrySimulator, read: Read) -> None:
+    """Its end looks like any other."""
+    server.fail("GET", Fault(body=b"1\r\nx\r\n0\r\n\r\n", headers={"Transfer-Encoding": "chunked"}))
+    with pytest.raises(RegistryError, match="1 bytes came instead of 10000"):
+        read()
+
+
 def test_cut_blob_is_resumed(server: RegistrySimulator, read: Read) -> None:
     """The rest is asked for, and the whole is hashed."""
     server.fail("GET", Fault(cut=4000))
@@ -210,6 +219,26 @@ def test_exists_does_not_ask_the_cache(server: RegistrySimulator, registry: Regi
     registry.cache.put(b"elsewhere")
     assert [False, True] == [registry.exists(app, digest.of(data)) for data in (b"elsewhere", RAW)]
     assert 2 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda registry, app: registry.tag(app, "v1"),
+        lambda registry, app: registry.exists(app, digest.of(RAW)),
+        lambda registry, app: registry.has_blob(app, digest.of(BLOB)),
+        lambda registry, app: registry.blob(app, DESCRIPTOR),
+        lambda registry, app: registry.delete_tag(app, "v1"),
+        lambda registry, app: registry.tags(app),
+    ],
+)
+def test_only_404_means_absent(
+    server: RegistrySimulator, registry: Registry, app: Repository, ask: Callable[[Registry, Repository], object]
+) -> None:
+    """Every other failure is told, and never taken for "gone"."""
+    server.fail("", Fault(status=418))
+    with pytest.raises(RegistryError, match="the registry answered 418"):
+        ask(registry, app)
 
 
 def test_put_manifest_compares_the_digest(server: RegistrySimulator, registry: Registry, app: Repository) -> None:
@@ -269,8 +298,11 @@ def test_only_tags_and_digests_become_urls(registry: Registry, app: Repository, 
         ("reg.invalid", True, "http://reg.invalid"),
     ],
 )
-def test_plain_http(tmp_path: Path, host: str, insecure: bool | None, expected: str) -> None:
+def test_plain_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, insecure: bool | None, expected: str
+) -> None:
     """For loopback unless told otherwise, for others only if told."""
+    monkeypatch.setattr("socket.getaddrinfo", Mock(side_effect=socket.gaierror(-2, "Name or service not known")))
     registry = connect(tmp_path, Settings(insecure=insecure, limits=QUICK))
     with pytest.raises(RegistryError, match=r"registry\.unreachable") as caught:
         registry.tag(Repository(host, "app"), "v1")

@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.registry.transport, connections, faults and answer: tries, redirects, limits, words."""
 
+import socket
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from io import BytesIO
+from ipaddress import ip_address
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kubeoci.errors import KubeociError, RegistryError, Stopped
 from kubeoci.registry.answer import Answer, failure, visible
@@ -19,6 +31,7 @@ from simulator.client import QUICK
 from simulator.registry import Fault, RegistrySimulator
 
 Get = Callable[..., Request]
+LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
 
 
 @pytest.fixture
@@ -40,8 +53,62 @@ def transport(limits: Limits = QUICK, seconds: float = 20.0, stop: threading.Eve
 
 
 def test_importing_loads_no_http_library() -> None:
-    """The pool is made on the first request, and so is the library loaded."""
-    assert {} == Connections()._pools  # noqa: SLF001 - what must not be made early
+    """It costs a tenth of a second, and a preview from the cache needs none."""
+    code = "import sys, kubeoci.registry.push; print('urllib3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "False\n" == done.stdout
+
+
+def certificate(folder: Path, name: x509.GeneralName) -> Path:
+    """A file with a new key and the certificate that it signed for itself, for `name`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulator")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(who, who, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    signed = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False).sign(key, hashes.SHA256())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "tls.pem").write_bytes(secret + signed.public_bytes(serialization.Encoding.PEM))
+    return folder / "tls.pem"
+
+
+def over_tls(folder: Path, name: x509.GeneralName, *, trusted: bool, location: str = "") -> Answer:
+    """The answer of a simulator that speaks TLS with a certificate for `name`, which we trust or not."""
+    path = certificate(folder, name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with RegistrySimulator() as server:
+        server.wrap(context)
+        if location:
+            server.fail("GET", Fault(status=302, headers={"Location": location}))
+        settings = Settings(ca=path.read_text() if trusted else "", limits=QUICK)
+        sender = Transport(settings, Deadline(20, threading.Event()), Connections())
+        return sender.send(Request("GET", f"https://{server.host}/v2/"))
+
+
+def test_ca_is_trusted(tmp_path: Path) -> None:
+    """The authority of a company, given as text."""
+    assert 200 == over_tls(tmp_path, LOOPBACK, trusted=True).status
+
+
+def test_redirect_to_plain_http_is_refused(tmp_path: Path) -> None:
+    """What began under TLS does not go on without."""
+    with pytest.raises(RegistryError, match="redirected from https to http") as caught:
+        over_tls(tmp_path, LOOPBACK, trusted=True, location="http://127.0.0.1:1/")
+    assert "registry.unsafe_redirect" == caught.value.code
+
+
+def test_unknown_authority_advises_ca(tmp_path: Path) -> None:
+    """Once, without a second try."""
+    with pytest.raises(RegistryError, match=r"no TLS connection to .*: self-signed certificate; set `ca`"):
+        over_tls(tmp_path, LOOPBACK, trusted=False)
+
+
+def test_certificate_for_another_name_advises_url(tmp_path: Path) -> None:
+    """Trusting its authority would not help."""
+    with pytest.raises(RegistryError, match="check `url`: the certificate is for another address"):
+        over_tls(tmp_path, x509.DNSName("other.io"), trusted=True)
 
 
 @pytest.mark.parametrize("status", [408, 429, 499, 500, 502, 503, 504, 522])
@@ -232,6 +299,34 @@ def test_plain_http_to_tls_advises_secure() -> None:
     """The reverse mistake, as servers in Go answer it."""
     body = b"Client sent an HTTP request to an HTTPS server.\n"
     assert "insecure: false" in failure(Answer("GET", "http://h/v2/", 400, body=body)).advice
+
+
+def test_silent_server_is_told(server: RegistrySimulator, get: Get) -> None:
+    """A server that takes the request and says nothing."""
+    server.fail("GET /v2/", Fault(delay=0.5))
+    with pytest.raises(RegistryError, match="did not answer in time"):
+        transport(replace(QUICK, idle_seconds=0.1, tries=1)).send(get())
+
+
+def test_trickle_is_ended_by_the_deadline(server: RegistrySimulator, get: Get) -> None:
+    """The operation ran out of time, whatever the last request was waiting for."""
+    server.fail("GET /v2/", Fault(delay=2.0))
+    with pytest.raises(Stopped, match=r"took longer than 0.2 s; raise `timeout`"):
+        transport(seconds=0.2).send(get())
+
+
+def test_unknown_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a second try: a typing error does not go away."""
+    monkeypatch.setattr("socket.getaddrinfo", Mock(side_effect=socket.gaierror(-2, "Name or service not known")))
+    with pytest.raises(RegistryError, match="no such host: typo-io") as caught:
+        transport(replace(QUICK, first_delay_seconds=30)).send(Request("GET", "https://typo-io/v2/"))
+    assert "registry.unreachable" == caught.value.code
+
+
+def test_long_pause_between_sessions_is_refused() -> None:
+    """The same patience as within a request."""
+    with pytest.raises(RegistryError, match="come back in 61 s"):
+        transport().wait(61, "https://h/")
 
 
 def test_bad_ca_is_told() -> None:
