@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+
 from contract.engine import Engine
 from contract.provider import Provider
 from contract.services import Services
@@ -17,7 +18,9 @@ HOST = str(Path(__file__).with_name("host.py"))
 class Front(Protocol):
     """Makes an engine over one front end; `environment` is that of its provider processes."""
 
-    def __call__(self, config: dict[str, object] | None = None, **environment: str) -> Engine: ...
+    def __call__(self, config: dict[str, object] | None = None, **environment: str) -> Engine:
+        """An engine with this provider configuration."""
+        ...
 
 
 @pytest.fixture
@@ -49,8 +52,6 @@ def real(front: str, services: Services) -> Front:
     command = [sys.executable, "-u", "-m", module]
 
     def make(config: dict[str, object] | None = None, **environment: str) -> Engine:
-        return Engine(
-            lambda: Provider(command, dynamic=front == "dynamic", services=services, **environment), config
-        )
+        return Engine(lambda: Provider(command, dynamic=front == "dynamic", services=services, **environment), config)
 
     return make

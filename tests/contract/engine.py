@@ -6,7 +6,7 @@ compare the inputs itself, a resource with reasons is updated even without a dif
 inputs, and a dynamic resource is not created in a preview.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,13 +46,17 @@ class Engine:
         self.states: dict[str, State] = {}
         self.provider: Provider | None = None
 
-    def preview(self, inputs: dict[str, Any], kind: str = "OCIArtifact", name: str = "app", **options: Any) -> Result:
+    def preview(
+        self, inputs: dict[str, Any], kind: str = "OCIArtifact", name: str = "app", ignore: Sequence[str] = ()
+    ) -> Result:
         """`pulumi preview` of one resource."""
-        return self._command(lambda provider: self._step(provider, inputs, kind, name, preview=True, **options))
+        return self._command(lambda provider: self._step(provider, inputs, kind, name, preview=True, ignore=ignore))
 
-    def up(self, inputs: dict[str, Any], kind: str = "OCIArtifact", name: str = "app", **options: Any) -> Result:
+    def up(
+        self, inputs: dict[str, Any], kind: str = "OCIArtifact", name: str = "app", ignore: Sequence[str] = ()
+    ) -> Result:
         """`pulumi up --skip-preview` of one resource."""
-        return self._command(lambda provider: self._step(provider, inputs, kind, name, preview=False, **options))
+        return self._command(lambda provider: self._step(provider, inputs, kind, name, preview=False, ignore=ignore))
 
     def refresh(self, kind: str = "OCIArtifact", name: str = "app") -> Result:
         """`pulumi refresh` of one resource."""
@@ -83,7 +87,7 @@ class Engine:
         return result
 
     def _step(
-        self, provider: Provider, inputs: dict[str, Any], kind: str, name: str, *, preview: bool, ignore: Any = ()
+        self, provider: Provider, inputs: dict[str, Any], kind: str, name: str, *, preview: bool, ignore: Sequence[str]
     ) -> Result:
         place = urn(kind, name)
         old = self.states.get(place)

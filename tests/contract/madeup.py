@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ARG001 - each function has the shape of its place in `Resource` or in the table of fates
 """A made-up resource of the shape of `kubeoci.lifecycle.contract.Resource`, for the front ends alone.
 
 Its world is a JSON file, `$MADEUP_WORLD`: id -> files. `path` says what happens: a word of `_FATES` makes create and

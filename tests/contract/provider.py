@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ANN401 - generated messages and stubs have no type in common
 """A provider process as the engine sees it: spawned, asked over gRPC, each answer held against the protocol's rules.
 
 Both front ends speak the same protocol. A dynamic one gets secrets in clear and its pickled class among the properties;
@@ -13,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from contract.services import Services
 from google.protobuf import empty_pb2
+
+from contract.services import Services
 from kubeoci.lifecycle.values import Secret, Values, has_unknown, reveal
 from kubeoci.plugin.engine import OPTIONS
 from kubeoci.plugin.stubs import provider_pb2, provider_pb2_grpc
@@ -237,6 +239,7 @@ def _struct(values: Values) -> Any:
 
 def _pickled(name: str) -> str:
     from pulumi.dynamic.dynamic import serialize_provider  # noqa: PLC0415 - slow, and only here
+
     from pulumi_kubeoci import providers  # noqa: PLC0415
 
     return str(serialize_provider(getattr(providers, name)()))

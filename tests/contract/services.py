@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from google.protobuf import empty_pb2
+
 from kubeoci.plugin.engine import OPTIONS
 from kubeoci.plugin.stubs import engine_pb2, engine_pb2_grpc, resource_status_pb2, resource_status_pb2_grpc
 

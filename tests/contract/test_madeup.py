@@ -2,7 +2,6 @@
 """What both front ends make of any resource: one table of cases, run on each."""
 
 import json
-import os
 import signal
 import threading
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from contract.engine import Engine, urn
 from contract.provider import RefusedError
 from kubeoci.lifecycle.values import UNKNOWN, Secret, reveal
@@ -226,4 +226,3 @@ class TestPlugin:
         with pytest.raises(RefusedError):
             provider.create(urn("OCIArtifact", "app"), with_path("slow"), preview=False)
         assert 2 <= len([log for log in provider.services.logs if log.ephemeral]) <= 6
-
