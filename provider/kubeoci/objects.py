@@ -79,7 +79,7 @@ def load(
     raws = [raw for name in chosen for raw in manifest.read(name, files[name], faults)]
     scopes = _Scopes(raws, namespaced)
     if target_namespace:
-        namespaces.follow([raw for raw in raws if scopes.is_namespaced(raw)], target_namespace)
+        namespaces.follow(raws, target_namespace)
     objects = [_settle(raw, scopes, target_namespace or raw.namespace or namespace) for raw in raws]
     faults += _duplicates(objects)
     if faults:
