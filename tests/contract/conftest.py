@@ -3,6 +3,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -38,20 +39,27 @@ def front(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def madeup(front: str, services: Services, tmp_path: Path) -> Engine:
+def madeup(front: str, services: Services, tmp_path: Path) -> Iterator[Engine]:
     """An engine over the made-up resource."""
     world = str(tmp_path / "world.json")
     command = [sys.executable, HOST, front]
-    return Engine(lambda: Provider(command, dynamic=front == "dynamic", services=services, MADEUP_WORLD=world))
+    engine = Engine(lambda: Provider(command, dynamic=front == "dynamic", services=services, MADEUP_WORLD=world))
+    yield engine
+    engine.close()
 
 
 @pytest.fixture
-def real(front: str, services: Services) -> Front:
+def real(front: str, services: Services) -> Iterator[Front]:
     """Makes engines over the real resources."""
     module = {"plugin": "pulumi_kubeoci", "dynamic": "pulumi.dynamic"}[front]
     command = [sys.executable, "-u", "-m", module]
+    made: list[Engine] = []
 
     def make(config: dict[str, object] | None = None, **environment: str) -> Engine:
-        return Engine(lambda: Provider(command, dynamic=front == "dynamic", services=services, **environment), config)
+        spawn = partial(Provider, command, dynamic=front == "dynamic", services=services, **environment)
+        made.append(Engine(spawn, config))
+        return made[-1]
 
-    return make
+    yield make
+    for engine in made:
+        engine.close()

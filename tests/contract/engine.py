@@ -38,11 +38,15 @@ class Result:
 
 
 class Engine:
-    """One stack `dev` of a project `shop` over one provider process per command, as `spawn` starts them."""
+    """One stack `dev` of a project `shop` over the provider that `spawn` starts.
+
+    The process serves one command after the other, as an attached one does; `close` ends it, and the next command
+    starts another.
+    """
 
     def __init__(self, spawn: Callable[[], Provider], config: dict[str, Any] | None = None) -> None:
         self.spawn = spawn
-        self.config = config or {}
+        self.config = dict(config or {})
         self.states: dict[str, State] = {}
         self.provider: Provider | None = None
 
@@ -66,12 +70,18 @@ class Engine:
         """`pulumi destroy` of one resource."""
         return self._command(lambda provider: self._destroy(provider, urn(kind, name)))
 
+    def close(self) -> None:
+        """End the provider process."""
+        provider, self.provider = self.provider, None
+        if provider:
+            provider.stop()
+
     def state(self, kind: str = "OCIArtifact", name: str = "app") -> State:
         """The resource in the state."""
         return self.states[urn(kind, name)]
 
     def _command(self, action: Callable[[Provider], Result]) -> Result:
-        self.provider = provider = self.spawn()
+        self.provider = provider = self.provider or self.spawn()
         services = provider.services
         services.logs.clear()
         services.rows.clear()
@@ -80,8 +90,7 @@ class Engine:
             result = Result("failed", failures) if failures else action(provider)
         except RefusedError as refused:
             result = Result("failed", error=refused.text)
-        finally:
-            provider.stop()
+        provider.cancel()
         result.rows = _rows(provider)
         result.lines = provider.heard([f"{_word(log)}: {log.message}" for log in services.logs if not log.ephemeral])
         return result

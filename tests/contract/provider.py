@@ -157,10 +157,14 @@ class Provider:
             self.stub.Delete, provider_pb2.DeleteRequest(id=state.id, urn=urn, properties=properties, old_inputs=inputs)
         )
 
+    def cancel(self) -> None:
+        """As at the end of each command and on Ctrl-C."""
+        self.stub.Cancel(empty_pb2.Empty(), timeout=5)
+
     def stop(self) -> None:
         """Cancel and end the process, as at the end of each command."""
         if self.process.poll() is None:
-            self.stub.Cancel(empty_pb2.Empty(), timeout=5)
+            self.cancel()
             self.process.terminate()
         self.process.wait(10)
         self.channel.close()

@@ -144,6 +144,7 @@ def test_order_of_commands_leaves_no_process(madeup: Engine) -> None:
     madeup.preview(GOOD)
     provider = madeup.provider
     assert provider is not None
+    madeup.close()
     assert provider.process.returncode in ((-signal.SIGTERM,) if provider.dynamic else (0,))
 
 
