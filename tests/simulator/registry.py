@@ -192,6 +192,8 @@ class RegistrySimulator:
         if any(digest not in self.blobs.get(name, {}) for digest in wanted):
             return _error(400, "MANIFEST_BLOB_UNKNOWN")
         digest = _digest(raw)
+        if ":" in ref and ref != digest:
+            return _error(400, "DIGEST_INVALID")
         self.manifests[name][digest] = (media_type, raw)
         if ":" not in ref:
             self.tags[name][ref] = digest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeoci import reference
+from kubeoci import digest, reference
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import auth
@@ -162,6 +162,14 @@ def test_wrong_credentials_name_their_source(tmp_path: Path, client: Client, bea
             client(None).tag(app(server), "v1")
     assert "registry.unauthorized" == caught.value.code
     assert not any(secret in str(caught.value) for secret in ("annie", "hunter2"))
+
+
+def test_open_repository_of_a_known_registry(basic: RegistrySimulator, client: Client) -> None:
+    """That others logged in is no reason to refuse a stranger unasked."""
+    shared = Shared()
+    client(shared=shared).tag(app(basic), "v1")
+    basic.fail(HEAD, Fault(status=200, headers={"Docker-Content-Digest": digest.of(MANIFEST)}))
+    assert digest.of(MANIFEST) == client(None, shared).tag(app(basic), "v1")
 
 
 def test_changed_password_is_told(basic: RegistrySimulator, client: Client) -> None:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.registry.upload: sessions, their addresses, and what never goes with them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from kubeoci import digest, reference
 from kubeoci.artifact import Descriptor
-from kubeoci.errors import RegistryError
+from kubeoci.errors import RegistryError, Stopped
 from kubeoci.registry.answer import Answer
-from kubeoci.registry.upload import session_url
+from kubeoci.registry.upload import Upload, session_url
 from simulator.client import connect
 from simulator.registry import Fault, RegistrySimulator
 
@@ -99,3 +101,24 @@ def test_addresses_that_are_refused(location: str) -> None:
     """Insecure, private, or none."""
     with pytest.raises(RegistryError, match=r"unsafe_redirect|without `Location`"):
         session_url(Answer("POST", OPEN, 202, {"location": (location,)}), DESCRIPTOR)
+
+
+def test_credentials_stay_at_home() -> None:
+    """The storage service that a registry points to gets the bytes and nothing else."""
+    stored = Answer("PUT", "https://storage.io/x", 201)
+    transport, home = Mock(), Mock(return_value=Answer("POST", OPEN, 202, {"location": ("https://storage.io/x",)}))
+    transport.send.return_value = stored
+    Upload(transport, home, OPEN, DESCRIPTOR, lambda: BytesIO(BLOB), Mock()).run()
+    request = transport.send.call_args.args[0]
+    assert ["POST"] == [call.args[0].method for call in home.call_args_list]
+    assert ("PUT", {"Content-Type": "application/octet-stream"}) == (request.method, request.headers)
+
+
+def test_stop_ends_an_upload(server: RegistrySimulator, tmp_path: Path) -> None:
+    """Between two pieces, not at the end of the blob."""
+    stop = threading.Event()
+    stream = Mock(**{"read.side_effect": lambda _size: stop.set() or b"b"})
+    repository = reference.parse(f"{server.host}/app").repository
+    with pytest.raises(Stopped) as caught:
+        connect(tmp_path, stop=stop).put_blob(repository, DESCRIPTOR, lambda: stream)
+    assert ("stopped.cancelled", {}) == (caught.value.code, server.blobs)

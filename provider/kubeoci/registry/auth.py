@@ -86,14 +86,21 @@ class Authority:
         """The answer to `request`, which needs `actions` (`pull`, `pull,push`) on `repository`. Never a 401."""
         origin = Origin.of(request.url)
         hint = f"repository:{repository.path}:{actions}"
-        known = self._memory.schemes.get(origin)
-        header = self._header(origin, known, repository, challenges.merge(hint)) if known else ""
+        header = self._usual_header(origin, repository, hint)
         answer = self._transport.send(request.having(Authorization=header))
         if answer.status in _HIDING and origin not in self._memory.schemes and self._search(repository).credentials:
             return self._probe(request, answer, repository, hint)
         if answer.status != _REFUSED:
             return answer
         return self._again(request, answer, header, repository, hint)
+
+    def _usual_header(self, origin: Origin, repository: Repository, hint: str) -> str:
+        """What let others in before. Who has no password goes bare: some repositories are open to everybody."""
+        known = self._memory.schemes.get(origin)
+        found = self._search(repository).credentials if known else None
+        if known is None or (known.scheme == "basic" and not (found and found.username)):
+            return ""
+        return self._header(origin, known, repository, challenges.merge(hint))
 
     def _again(self, request: Request, answer: Answer, used: str, repository: Repository, hint: str) -> Answer:
         """A refusal: learn from it, and send the request once more."""
@@ -195,7 +202,10 @@ class Authority:
 
 def check_realm(realm: str, origin: Origin) -> None:
     """Whether credentials of `origin` may go to the token service `realm`. Raises `registry.unsafe_redirect`."""
-    service = Origin.of(realm)
+    try:
+        service = Origin.of(realm)
+    except RegistryError as error:
+        raise RegistryError(error.code, f"the token service is {error.what}", where=_url(origin)) from None
     if service.scheme != "https" and origin.scheme == "https":
         reason = "the token service is not on https"
     elif service.host != origin.host and is_private(service.host) and not is_private(origin.host):

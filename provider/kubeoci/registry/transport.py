@@ -179,7 +179,7 @@ class Transport:
 
         self.deadline.check()
         pool = self._connections.pool(Origin.of(url), self._ca)
-        limits, left = self.limits, self.deadline.left
+        limits, left = self.limits, max(self.deadline.left, 0.001)
         timeout = urllib3.Timeout(connect=min(limits.connect_seconds, left), read=min(limits.idle_seconds, left))
         extra = request.sink.headers() if request.sink else {}
         stream = cast("BinaryIO", _Body(request.body(), self.deadline)) if request.body else None
