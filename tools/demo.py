@@ -8,14 +8,12 @@ end, also after Ctrl-C. The output is in colour on a terminal.
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import environment
 import toolbox
 from processes import NotReadyError
-from project import Project
+from project import Project, execute
 from rig import Rig
 
 _EXAMPLES = environment.ROOT / "examples"
@@ -54,9 +52,7 @@ class Stage:
 
     def _run(self, command: list[str], *silent: str) -> None:
         print(f"$ {' '.join(command)}", flush=True)
-        program, *rest = command
-        folder, inside = self._project.folder, self._project.environment
-        subprocess.run([program, *rest, *silent], cwd=folder, env=inside, check=True, stdin=subprocess.DEVNULL)
+        execute([*command, *silent], self._project.folder, self._project.environment).check_returncode()
 
     def edit(self, file: str, before: str, after: str) -> None:
         """Replace a piece of `file` below the project, and say so."""
@@ -102,11 +98,11 @@ def play(example: str) -> None:
     """Start the rig, play the story on a copy of `example`, and stop everything."""
     started = time.monotonic()
     print("Starting a registry and a Kubernetes control plane on loopback ...", flush=True)
-    with Rig() as rig, tempfile.TemporaryDirectory(prefix="kubeoci-demo-") as home:
+    with Rig() as rig:
         print(f"  ready after {time.monotonic() - started:.1f} s: registry {rig.registry}, API server {rig.server}")
         source = _EXAMPLES / example
         name = (source / "Pulumi.yaml").read_text().split("name:", 1)[1].split()[0]
-        project = Project.copy(source, Path(home), rig, {f"{name}:url": f"{rig.registry}/shop/app"})
+        project = Project.copy(source, rig.folder / "demo", rig, {f"{name}:url": f"{rig.registry}/shop/app"})
         tell(Stage(project))
     print(f"\nDone in {time.monotonic() - started:.0f} s; nothing is left running.", flush=True)
 

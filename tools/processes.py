@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from typing import Self
 _TIED = Path(__file__).with_name("tied.py")
 _PREFIX = "kubeoci-rig-"
 _ROOM_BYTES = 512 * 2**20  # etcd alone reserves 64 MiB for its log
+
+
+MARK = "KUBEOCI_RIG_FOLDER"
+"""The variable that marks a process as one that was started for the rig with this folder, however indirectly."""
 
 
 class NotReadyError(Exception):
@@ -135,4 +140,17 @@ def _sweep(parent: Path) -> None:
     for lock in parent.glob(f"{_PREFIX}*/lock"):
         with contextlib.suppress(OSError), lock.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end_marked(lock.parent)
             shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def end_marked(folder: Path) -> None:
+    """Kill what still runs with `MARK` set to `folder`: the language host of a killed `pulumi` would for minutes.
+
+    Finds nothing where the system has no /proc.
+    """
+    mark = f"{MARK}={folder}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)

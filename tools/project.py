@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A copy of a Pulumi program with a state of its own, and the `pulumi` command on it."""
 
+import contextlib
 import json
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,57 @@ _FLAGS = ("--non-interactive", "--color", "never")
 
 class PulumiError(Exception):
     """`pulumi` ended with a failure; the text is all that it printed."""
+
+
+def execute(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, within three minutes; an exception here, such as Ctrl-C, ends it in its own way.
+
+    It is killed only as a last resort: the language host of a killed `pulumi` runs on for minutes.
+    """
+    child = _start(command, folder, environment, stdout, stderr)
+    with child:
+        try:
+            out, problems = child.communicate(timeout=_SECONDS)
+        except BaseException:
+            _interrupt(child)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, out, problems)
+
+
+def _start(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> subprocess.Popen[str]:
+    """Start a command in a session of its own: Ctrl-C in the terminal reaches only us, so it is told once."""
+    return subprocess.Popen(
+        list(command),
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+def _interrupt(child: subprocess.Popen[str]) -> None:
+    """Ask once, then firmly, then kill."""
+    for seconds in (15, 5):
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.communicate(timeout=seconds)
+            return
+    child.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +110,7 @@ class Project:
         Raises:
             PulumiError: it failed though it should not, or the other way round.
         """
-        done = subprocess.run(
-            ["pulumi", *arguments, *_FLAGS],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        done = self._execute(arguments, subprocess.STDOUT)
         if bool(done.returncode) != is_failure:
             raise PulumiError(f"pulumi {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}")
         return done.stdout
@@ -78,16 +121,7 @@ class Project:
         Raises:
             PulumiError: it failed.
         """
-        done = subprocess.run(
-            ["pulumi", *arguments, *_FLAGS],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        done = self._execute(arguments, subprocess.PIPE)
         if done.returncode:
             raise PulumiError(f"pulumi {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout)
@@ -110,13 +144,8 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `pulumi ARGUMENTS` and return at once: for tests that interrupt it. Its output is a pipe."""
-        return subprocess.Popen(
-            ["pulumi", *arguments, *_FLAGS],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        command = ["pulumi", *arguments, *_FLAGS]
+        return _start(command, self.folder, self.environment, subprocess.PIPE, subprocess.STDOUT)
+
+    def _execute(self, arguments: Sequence[str], stderr: int) -> subprocess.CompletedProcess[str]:
+        return execute(["pulumi", *arguments, *_FLAGS], self.folder, self.environment, subprocess.PIPE, stderr)

@@ -22,7 +22,7 @@ import certificates
 import toolbox
 from api import Api, ApiError
 from environment import PROGRAMS, VENV
-from processes import Processes, accepts, free_ports, private_folder
+from processes import MARK, Processes, accepts, end_marked, free_ports, private_folder
 
 LOGIN = ("kubeoci", "kubeoci-rig")
 """User and password of the private registry."""
@@ -77,6 +77,7 @@ class Rig:
         needed = [*_LANGUAGE, *(["registry"] if self._wanted["registry"] or self._wanted["private"] else [])]
         self._tools = toolbox.locate([*needed, *(_CONTROL_PLANE if self._wanted["cluster"] else ())])
         self.folder = self._open.enter_context(private_folder())
+        self._open.callback(end_marked, self.folder)
         self.kubeconfig, self.certificates = self.folder / "kubeconfig", self.folder / "certificates"
         self._processes = self._open.enter_context(Processes(self.folder))
         if self._wanted["registry"]:
@@ -154,6 +155,7 @@ class Rig:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         folders = dict.fromkeys(str(folder) for folder in (PROGRAMS, *(path.parent for path in self._tools.values())))
         return kept | {
+            MARK: str(self.folder),
             "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
             "VIRTUAL_ENV": str(VENV),
             "PULUMI_PYTHON_CMD": str(PROGRAMS / "python"),

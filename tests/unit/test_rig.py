@@ -109,6 +109,19 @@ def test_folders_of_killed_rigs_are_swept(tmp_path: Path) -> None:
     assert not used.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the environment of a process")
+def test_what_was_started_for_a_rig_ends_with_it(tmp_path: Path) -> None:
+    """A grandchild that lost its parent is found by the mark in its environment; others are let be."""
+    mine, other = (
+        subprocess.Popen(["/bin/sleep", "60"], env={processes.MARK: str(tmp_path / name)}) for name in ("mine", "other")
+    )
+    processes.end_marked(tmp_path / "mine")
+    assert -signal.SIGKILL == mine.wait(timeout=5)
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
 def test_certificates_make_a_tls_connection(tmp_path: Path) -> None:
     """Both sides accept each other: the chain, the names and the keys fit."""
     certificates.write_all(tmp_path)
