@@ -63,10 +63,8 @@ def load(data: bytes, file: str, limits: Limits = LIMITS) -> list[Document]:
         return _json(text, file, limits)
     try:
         return _Reader(text, file, limits).documents()
-    except yaml.MarkedYAMLError as error:
-        raise _syntax(error, text, file) from error
     except yaml.YAMLError as error:
-        raise ManifestError("manifest.invalid", str(error).replace("\n", " "), where=file) from error
+        raise _syntax(error, text, file) from error
 
 
 def _json(text: str, file: str, limits: Limits) -> list[Document]:
@@ -87,14 +85,15 @@ def _decode(data: bytes, file: str) -> str:
     return text
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> ManifestError:
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
-    what = " ".join(part for part in (error.problem, error.context) if part)
-    near = "".join(text.splitlines()[line - 1 : line])
+def _syntax(error: yaml.YAMLError, text: str, file: str) -> ManifestError:
+    mark = getattr(error, "problem_mark", None)
+    lines = text.splitlines() or [""]
+    line = min(mark.line + 1 if mark else 1, len(lines))  # what is missing at the end is missed behind it
+    what = " ".join(part for name in ("problem", "context") if (part := getattr(error, name, None)))
+    near = lines[line - 1]
     indent = near[: len(near) - len(near.lstrip())]
     advice = "indent with spaces, not with tabs" if "\t" in indent else ""
-    return ManifestError("manifest.invalid", what, where=f"{file}:{line}", advice=advice)
+    return ManifestError("manifest.invalid", what or "not YAML", where=f"{file}:{line}", advice=advice)
 
 
 def _fail(what: str, file: str, line: int) -> NoReturn:
@@ -246,8 +245,8 @@ class _Reader:
             return
         if frame.merging:
             self._merge(frame, value, event)
-        elif frame.key is not None:
-            frame.value[frame.key] = value
+        else:
+            frame.value[frame.key or ""] = value
         frame.key = None
 
     def _merge(self, frame: _Frame, value: Any, event: yaml.Event) -> None:  # noqa: ANN401 - any YAML value

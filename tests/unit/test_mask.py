@@ -93,6 +93,11 @@ def test_text(text: str, expected: str) -> None:
     assert expected == masks.text(text)
 
 
+def test_binary_values() -> None:
+    """A value that is no text is known by its base64 form."""
+    assert "x ***" == Masks([secret(a="//79/Pv6")]).text("x //79/Pv6")
+
+
 def test_learning() -> None:
     """Values may be learnt later, from `stringData` too; the masks themselves tell nothing."""
     masks = Masks()

@@ -30,7 +30,7 @@ FAULTS: list[tuple[bytes, str]] = [
         "a.yaml:1: apiVersion 'a/b/c' is not group/version (manifest.invalid)",
     ),
     (b"apiVersion: v1\nkind: Pod\n", "a.yaml:1: Pod: metadata.name is missing (manifest.invalid)"),
-    (b"a: [1\n", "a.yaml:2: did not find expected ',' or ']' while parsing a flow sequence (manifest.invalid)"),
+    (b"a: [1\n", "a.yaml:1: did not find expected ',' or ']' while parsing a flow sequence (manifest.invalid)"),
     (b"a: b\na: c\n", "a.yaml:2: key 'a' stands here and on line 1 already (manifest.invalid)"),
 ]
 METADATA_FAULTS: list[tuple[str, str]] = [
@@ -120,7 +120,7 @@ def test_unsupported(file: str, data: bytes, words: str) -> None:
 def test_all_faults_at_once() -> None:
     """Every fault of every file is reported together."""
     files = {"a.yaml": b"a: [", "b.yaml": CONFIG_MAP + b"---\nkind: X\n---\n- 1\n", "c.yaml": CONFIG_MAP}
-    places = ["a.yaml:2", "b.yaml:5", "b.yaml:7", "c.yaml:1"]
+    places = ["a.yaml:1", "b.yaml:5", "b.yaml:7", "c.yaml:1"]
     assert places == [error.where for error in faults(files)]
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What YAML and JSON mean to us, and how we write it."""
 
+import contextlib
 from typing import Any
 
 import pytest
+import yaml as pyyaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +59,7 @@ REFUSED: list[tuple[str, str, int]] = [
     ("a:\n  <<: [1]", "takes a mapping", 2),
     ("%YAML 1.1\n---\na: 1", "directives", 1),
     ("a:\n\t- b", "not with tabs", 2),
-    ("a: [1", "expected", 2),
+    ("a: [1", "expected", 1),
     ("a: b\n\x00", "U\\+0000", 2),
     ("a: \x07", "U\\+0007", 1),
     ("[" * 101 + "]" * 101, "100 deep", 1),
@@ -124,6 +126,11 @@ def test_item_lines() -> None:
     assert (3, 4, 6) == document.item_lines
 
 
+def test_anchors() -> None:
+    """A scalar, also a key, can be repeated as a value; an alias means the anchor that came last."""
+    assert {"a": "x", "k": "x", "c": "k", "d": "y"} == one("a: &v x\n&k k: *v\nc: *k\nd: &v y")
+
+
 def test_aliases_are_copies() -> None:
     """What an alias repeats can be changed without changing where it came from."""
     value = one("a: &x {b: [1]}\nc: *x")
@@ -153,6 +160,14 @@ def test_alias_depth() -> None:
     """Depth counts through aliases too."""
     rows = [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 120)]
     assert "nested more than 100 deep" == refusal("\n".join(["a0: &a0 [x]", *rows]).encode()).what
+
+
+def test_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow parser, where libyaml is missing, gives the same values and refuses the same."""
+    monkeypatch.setattr(yaml, "_Loader", pyyaml.SafeLoader)
+    text = "".join(f"k{n}: {text}\n" for n, (text, _) in enumerate(SCALARS))
+    assert [value for _, value in SCALARS] == list(one(text).values())
+    assert ["a.yaml:" + str(line) for _, _, line in REFUSED] == [refusal(t.encode()).where for t, _, _ in REFUSED]
 
 
 def test_file_limits() -> None:
@@ -225,6 +240,15 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dic
 def test_dump_is_read_again(value: Any) -> None:  # noqa: ANN401 - any YAML value
     """Whatever is written is read as the same value."""
     assert value == one(yaml.dump(value))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=40) | st.text("a1:-[]{}&*!|>\"'%#,? \n\t<~", max_size=40).map(str.encode))
+def test_any_bytes(data: bytes) -> None:
+    """Whatever a file holds gives values or our error."""
+    for file in ("a.yaml", "a.json"):
+        with contextlib.suppress(ManifestError):
+            assert all(document.line > 0 for document in yaml.load(data, file))
 
 
 def test_long_keys() -> None:
