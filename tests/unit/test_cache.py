@@ -23,8 +23,9 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def files(folder: Path) -> list[str]:
-    """All files below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """All files below a folder, but the mark of the last look."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "pruned"]
+    return sorted(str(path.relative_to(folder)) for path in paths)
 
 
 def test_what_was_put_is_there(cache: Cache, tmp_path: Path) -> None:
@@ -93,6 +94,13 @@ def test_memos(cache: Cache) -> None:
     assert (None, None) == (cache.recall("other", "a/../b"), cache.recall("pushed", "b"))
 
 
+def test_memo_that_cannot_be_kept_is_no_failure(cache: Cache, tmp_path: Path) -> None:
+    """A memo is only ever a help: a full disk stops nothing here."""
+    (tmp_path / "memo").write_text("in the way")
+    cache.note("kind", "k", {})
+    assert cache.recall("kind", "k") is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"key": "k"}', '{"key": "other", "value": {}}', '{"key": "k", "value": 1}']
 )
@@ -112,6 +120,16 @@ def test_oldest_goes_first(tmp_path: Path) -> None:
     cache.get(names[0])
     cache.prune()
     assert [True, False, True] == [cache.get(name) is not None for name in names]
+
+
+def test_cache_is_looked_through_seldom(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the first bytes, then after 64 MiB or an hour: the folder may hold many files."""
+    looks: list[Path] = []
+    monkeypatch.setattr("kubeoci.registry.cache._files", lambda folder: looks.append(folder) or [])
+    counts = [bool(cache.put(data)) and len(looks) for data in (b"1", b"2", bytes(64 << 20), b"3")]
+    os.utime(tmp_path / "pruned", (1000, 1000))
+    cache.put(b"4")
+    assert [1, 1, 2, 2, 3] == [*counts, len(looks)]
 
 
 def test_old_memos_and_abandoned_files_go(cache: Cache, tmp_path: Path) -> None:

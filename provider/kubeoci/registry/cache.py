@@ -26,9 +26,11 @@ from kubeoci.errors import InputError
 
 _BLOCK = 1 << 20
 _CHECK_EVERY_BYTES = 64 << 20
+_CHECK_EVERY_SECONDS = 3600.0
 _MEMO_SECONDS = 30 * 24 * 3600.0
 _STAGED_SECONDS = 24 * 3600.0
 _MAX_MEMO_BYTES = 1 << 20
+_MARK = "pruned"  # its time says when a process of this folder last looked
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class Cache:
     def __init__(self, folder: Path, *, max_bytes: int = 2 << 30) -> None:
         self.folder = folder
         self._max_bytes = max_bytes
-        self._unchecked = _CHECK_EVERY_BYTES  # so that the first write looks once
+        self._unchecked = 0
         self._lock = threading.Lock()
 
     @classmethod
@@ -114,7 +116,7 @@ class Cache:
         The file can be read back before the block ends, after a `seek`.
         """
         folder = self.folder / "staged"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder)
         path = Path(name)
         try:
@@ -124,8 +126,8 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def note(self, kind: str, key: str, value: Mapping[str, object]) -> None:
-        """Remember a small JSON object under `kind` (`[a-z-]+`) and any `key`, over process ends."""
-        with self.stage() as stage:
+        """Remember a small JSON object under `kind` (`[a-z-]+`) and any `key`, over process ends, if that works."""
+        with contextlib.suppress(OSError), self.stage() as stage:
             stage.file.write(json.dumps({"key": key, "value": value}).encode())
             stage.file.flush()
             self._move(stage.path, self._memo(kind, key))
@@ -143,6 +145,7 @@ class Cache:
 
     def prune(self) -> None:
         """Bring the folder under its limit: abandoned and outdated files, then those unused for longest."""
+        (self.folder / _MARK).touch()
         now, total = time.time(), 0
         found = sorted(_files(self.folder), reverse=True)
         for used, size, path in found:
@@ -156,12 +159,20 @@ class Cache:
     def _keep(self, path: Path, digest: Digest) -> None:
         size = path.stat().st_size
         self._move(path, self._path(digest))
+        if self._is_due(size):
+            self.prune()
+
+    def _is_due(self, size: int) -> bool:
+        """Whether to look through the folder: after so many new bytes, or after an hour; it may hold many files."""
         with self._lock:
             self._unchecked += size
-            due = self._unchecked >= _CHECK_EVERY_BYTES
+            try:
+                old = time.time() - (self.folder / _MARK).stat().st_mtime > _CHECK_EVERY_SECONDS
+            except OSError:
+                old = True
+            due = old or self._unchecked >= _CHECK_EVERY_BYTES
             self._unchecked = 0 if due else self._unchecked
-        if due:
-            self.prune()
+            return due
 
     def _move(self, source: Path, target: Path) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
