@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`targetNamespace`: what points at a moved object must follow it, as kustomize's namespace transformer does."""
+"""`targetNamespace`: what points at a moved object must follow it, by the rules of kustomize's namespace transformer.
+
+Its rules are not even: services behind an APIService or a conversion always move, those behind webhooks only when
+they are in the set. A Namespace in the set takes the new name, so two of them become one object described twice.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,10 +16,9 @@ _WEBHOOKS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfigu
 
 
 def follow(raws: Sequence[Raw], target: str) -> None:
-    """Change, in place, the references of `raws` to ServiceAccounts and Services that move to `target` with them.
+    """Change, in place, what in `raws` names a namespace, an account or a service that moves to `target`.
 
-    Subjects of role bindings (the account `default` always, others when they are in the set); services behind
-    webhooks, an APIService and the conversion of a CustomResourceDefinition (when they are in the set).
+    Of the subjects of role bindings the account `default` always moves, others when they are in the set.
     """
     accounts = {(raw.namespace, raw.name) for raw in raws if (raw.group, raw.kind) == ("", "ServiceAccount")}
     services = {(raw.namespace, raw.name) for raw in raws if (raw.group, raw.kind) == ("", "Service")}
@@ -24,8 +27,10 @@ def follow(raws: Sequence[Raw], target: str) -> None:
             if subject.get("name") == "default" or _moves(subject, accounts):
                 subject["namespace"] = target
         for service in _services(raw):
-            if _moves(service, services):
+            if raw.kind not in _WEBHOOKS or _moves(service, services):
                 service["namespace"] = target
+        if (raw.group, raw.kind) == ("", "Namespace"):
+            raw.body["metadata"]["name"] = target
 
 
 def _moves(reference: dict[str, Any], moved: set[tuple[str, str]]) -> bool:

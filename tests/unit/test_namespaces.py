@@ -49,6 +49,18 @@ def test_services(kind: str) -> None:
     assert "'namespace': 'new'" in str(load(SERVICE, reference)[1])
 
 
-def test_foreign_services() -> None:
-    """A Service that is not in the set stays where it is."""
-    assert "old" == load(REFERENCES["APIService"] % "{name: hook, namespace: old}")[0]["spec"]["service"]["namespace"]
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("APIService", "new"), ("CustomResourceDefinition", "new"), ("MutatingWebhookConfiguration", "old")],
+)
+def test_foreign_services(kind: str, expected: str) -> None:
+    """A Service that is not in the set moves or stays as in kustomize."""
+    assert f"'namespace': '{expected}'" in str(load(REFERENCES[kind] % "{name: hook, namespace: old}")[0])
+
+
+def test_namespace() -> None:
+    """A Namespace of the set becomes the target, and only one of them can."""
+    space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n"
+    assert {"name": "new"} == load(space % "old")[0]["metadata"]
+    with pytest.raises(ExceptionGroup, match="cannot be used"):
+        load(space % "old", space % "older")

@@ -182,8 +182,8 @@ def test_cluster_scope_drops_the_namespace() -> None:
     """A namespace on a cluster-scoped object is left out, with a warning."""
     data = b"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: x}\n"
     loaded = objects.load({"a.yaml": data}, target_namespace="to")
-    assert [{"name": "shop"}] == [item.body["metadata"] for item in loaded.objects]
-    assert ("a.yaml:1: Namespace/shop: namespace x left out, the kind is cluster-scoped",) == loaded.warnings
+    assert [{"name": "to"}] == [item.body["metadata"] for item in loaded.objects]
+    assert ("a.yaml:1: Namespace/to: namespace x left out, the kind is cluster-scoped",) == loaded.warnings
 
 
 def test_warnings() -> None:
