@@ -71,7 +71,7 @@ class Stage:
 
 def tell(stage: Stage) -> None:
     """The story itself."""
-    stage.chapter("Preview: nothing exists yet, and nothing is sent; still every file and object is listed")
+    stage.chapter("Preview: nothing exists yet and nothing is written, still every file and every object is listed")
     stage.pulumi("preview", "--diff", "--suppress-progress")
     stage.chapter("Up: pack ./deploy, push it, pull it by digest, apply it and wait until it runs")
     stage.pulumi(*_UP)
@@ -87,9 +87,9 @@ def tell(stage: Stage) -> None:
     stage.remove("deploy/service.yaml")
     stage.pulumi(*_UP)
     stage.kubectl("get", "deployments,services", "--namespace=shop")
-    stage.chapter("Up again: nothing changed, so nothing is sent")
+    stage.chapter("Up again: nothing changed, so nothing is written")
     stage.pulumi(*_UP)
-    stage.chapter("Destroy: every object is deleted, newest first; the published artifact stays in the registry")
+    stage.chapter("Destroy: every object is deleted; the published artifact stays in the registry")
     stage.pulumi("destroy", "--yes", "--skip-preview", "--suppress-progress")
     stage.kubectl("get", "namespaces")
 
