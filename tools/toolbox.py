@@ -177,7 +177,7 @@ def on_path(tool: Tool) -> dict[str, Path] | None:
         folder = anchor and anchor[tool.beside].parent
         found = {name: folder / name for name in tool.programs} if folder else {}
         return found if found and all(os.access(path, os.X_OK) for path in found.values()) else None
-    paths = {name: Path(where) for name in tool.programs if (where := shutil.which(name))}
+    paths = {name: Path(where).absolute() for name in tool.programs if (where := shutil.which(name))}
     recent = (_is_recent(paths[name], ask, tool.pin) for name, ask in tool.programs.items() if ask)
     is_whole = len(paths) == len(tool.programs) and all(tool.programs.values())
     return paths if is_whole and all(recent) else None
@@ -217,6 +217,7 @@ def _linked(programs: dict[str, Path], anchor: Tool) -> dict[str, Path]:
     folder = built(anchor)[anchor.name].parent
     for name, path in programs.items():
         scratch = folder / f".{name}.{os.getpid()}"
+        scratch.unlink(missing_ok=True)
         scratch.symlink_to(path)
         scratch.replace(folder / name)  # at once, so that another process always sees a whole link
     return {name: folder / name for name in programs}
@@ -226,7 +227,7 @@ def cache() -> Path:
     """The folder that holds built programs; several projects and clones may share it."""
     chosen = os.environ.get("KUBEOCI_TOOLS")
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(home) / "kubeoci" / "tools"
+    return Path(chosen or Path(home) / "kubeoci" / "tools").absolute()
 
 
 def fingerprint(tool: Tool) -> str:

@@ -78,6 +78,12 @@ def test_a_second_call_builds_nothing(programs: Path, tmp_path: Path) -> None:
     assert first["etcd"].is_file()
 
 
+def test_paths_do_not_depend_on_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative `$KUBEOCI_TOOLS` is taken from where the command was given."""
+    monkeypatch.setenv("KUBEOCI_TOOLS", "built")
+    assert Path.cwd() / "built" == toolbox.cache()
+
+
 def test_a_build_is_pinned_and_reproducible(programs: Path, tmp_path: Path) -> None:
     """Go is told to trim paths and to build the one package that the folder names."""
     script(programs, "go", GO)
