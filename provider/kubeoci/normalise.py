@@ -133,7 +133,7 @@ def _check_base64(key: str, value: str) -> None:
 
 
 def _conversion(body: dict[str, Any]) -> None:
-    """Drop the placeholder that generators write where a certificate is injected later."""
+    """Drop the dummy that generators write where a certificate is injected later."""
     client = at(body, "spec", "conversion", "webhook", "clientConfig")
     if client and "caBundle" in client and not _is_certificate(client["caBundle"]):
         del client["caBundle"]

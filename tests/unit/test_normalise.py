@@ -101,7 +101,7 @@ def test_other_groups_keep_their_ports() -> None:
 @pytest.mark.parametrize(
     ("bundle", "kept"), [("Cg==", False), (1, False), ("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t", True)]
 )
-def test_placeholder_certificates(bundle: object, kept: bool) -> None:
+def test_dummy_certificates(bundle: object, kept: bool) -> None:
     """The CA bundle of a conversion webhook stays only when it is one."""
     client = {"caBundle": bundle}
     normalise(
