@@ -20,7 +20,7 @@ from kubeoci.artifact import Artifact
 from kubeoci.digest import Digest
 from kubeoci.errors import FilesError, KubeociError, RegistryError, flatten
 from kubeoci.lifecycle import pack, settings
-from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored
+from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.pull import open_registry, pull
@@ -128,6 +128,11 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         if registry.tag(given.repository, tag) == place.digest:
             registry.delete_tag(given.repository, tag)
     registry.delete_manifest(given.repository, place.digest)
+
+
+def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:  # noqa: ARG001 - the shape of `Resource`
+    """Nothing to undo: tags move last, and what a push left behind is found by the next one."""
+    return failure.reasons
 
 
 _OUTPUTS: Final = ("reference", "treeDigest", "size", "annotations", "previousDigest")

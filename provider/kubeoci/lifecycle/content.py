@@ -20,6 +20,7 @@ from kubeoci.lifecycle.pull import Pulled, open_registry, pull
 from kubeoci.lifecycle.settings import RepositoryInputs
 from kubeoci.objects import Object
 from kubeoci.reference import Reference
+from kubeoci.registry.remote import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,30 @@ def resolve(call: Call, given: RepositoryInputs) -> Resolved:
 
 def _ask(call: Call, given: RepositoryInputs) -> Resolved:
     registry = open_registry(call, given.access)
-    tag = given.ref.tag
     if given.ref.semver:
-        wanted = ranges.parse(given.ref.semver)
-        tag = ranges.select(registry.tags(given.repository), wanted, given.ref.semver_filter).tag
+        return _select(registry, given)
     try:
-        return Resolved(registry.resolve(Reference(given.repository, tag, None)), tag)
+        return Resolved(registry.resolve(Reference(given.repository, given.ref.tag, None)), given.ref.tag)
     except RegistryError as error:
         if error.code != "registry.not_found":
             raise
         advice = "push it first, or give ref.digest the digest of the OCIArtifact that this program pushes"
         raise RegistryError(error.code, error.what, where=error.where, advice=advice) from error
+
+
+def _select(registry: Registry, given: RepositoryInputs) -> Resolved:
+    """The highest tag in the range. Tags of equal precedence (`1.0.0+a`, `1.0.0+b`) must name the same artifact."""
+    selection = ranges.select(registry.tags(given.repository), ranges.parse(given.ref.semver), given.ref.semver_filter)
+    tags = [selection.tag, *selection.tied]
+    found = {tag: registry.resolve(Reference(given.repository, tag, None)) for tag in tags}
+    if len(set(found.values())) > 1:
+        raise RegistryError(
+            "range.no_match",
+            f"the tags {', '.join(tags)} have the same precedence and name different artifacts",
+            where="ref.semver",
+            advice="narrow it with ref.semverFilter",
+        )
+    return Resolved(found[selection.tag], selection.tag)
 
 
 def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bool = True) -> Content:
@@ -96,10 +110,9 @@ def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bo
 
 
 def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
-    patterns = ignore.for_source(ignore.compile_patterns(given.ignore))
-    files = {
-        path: entry.data for path, entry in pulled.contents.files.items() if not patterns.ignores(path, is_dir=False)
-    }
+    everything = {path: entry.data for path, entry in pulled.contents.files.items()}
+    patterns = ignore.for_source(ignore.collect(everything) + ignore.compile_patterns(given.ignore))
+    files = {path: data for path, data in everything.items() if not patterns.ignores(path, is_dir=False)}
     scopes = _Scopes(call, given, ask_cluster=ask_cluster)
     loaded = objects.load(
         files,

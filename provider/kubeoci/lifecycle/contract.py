@@ -90,20 +90,21 @@ class Stored:
 class Unfinished(KubeociError):  # noqa: N818 - the resource exists, only not as wanted
     """Something was written and something failed. The resource exists: `stored` must reach the state.
 
-    `reasons` are complete sentences, one per thing that went wrong.
+    `reasons` are complete sentences, one per thing that went wrong. `is_fresh`: all of it was made by this very run.
     """
 
-    def __init__(self, code: str, what: str, *, stored: Stored, reasons: Sequence[str]) -> None:
+    def __init__(self, code: str, what: str, *, stored: Stored, reasons: Sequence[str], is_fresh: bool = False) -> None:
         super().__init__(code, what)
         self.stored = stored
         self.reasons = tuple(reasons)
+        self.is_fresh = is_fresh
 
     def __str__(self) -> str:
         return "\n".join(self.reasons) or super().__str__()
 
 
 class Resource(Protocol):
-    """The seven things that the engine asks of a resource. Every failure is a `KubeociError` or a group of them."""
+    """The eight things that the engine asks of a resource. Every failure is a `KubeociError` or a group of them."""
 
     INPUTS: frozenset[str]  # names a program may set
     FACTS: frozenset[str]  # names that check adds to the inputs
@@ -135,4 +136,11 @@ class Resource(Protocol):
 
     def delete(self, call: Call, ident: str, outputs: Values) -> None:
         """Remove what is ours. What is gone already is no failure."""
+        ...
+
+    def abandon(self, call: Call, failure: Unfinished) -> tuple[str, ...]:
+        """For an engine that forgets a resource whose creation failed: leave nothing that nobody would ever delete.
+
+        Returns what the user should read: the reasons of `failure`, and what became of what was written.
+        """
         ...

@@ -144,6 +144,18 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         raise ClusterError(outcome.code or "cluster.incomplete", "\n".join(outcome.reasons))
 
 
+def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
+    """Delete what a failed first apply made; if some of it was there before, leave it all for the next run to adopt."""
+    if not failure.is_fresh:
+        again = "what was applied stays in the cluster; the next `pulumi up` goes on from there"
+        return (*failure.reasons, again)
+    try:
+        delete(call, failure.stored.id, failure.stored.outputs)
+    except KubeociError as error:
+        return (*failure.reasons, f"and it could not be rolled back: {error}; the next `pulumi up` goes on from there")
+    return (*failure.reasons, "rolled back: all that this run had created is deleted")
+
+
 def _inputs(values: Values) -> dict[str, Value]:
     return {name: value for name, value in values.items() if name in INPUTS}
 
@@ -221,7 +233,11 @@ def _apply(call: Call, olds: Values, news: Values) -> Stored:
         return stored
     code = outcome.code or "cluster.incomplete"
     if outcome.written:
-        raise Unfinished(code, "not everything could be applied", stored=stored, reasons=outcome.reasons)
+        made = {change.subject for change in outcome.changes if change.action is Action.CREATED}
+        is_fresh = all(entry.id in made for entry in outcome.inventory if entry.uid)
+        raise Unfinished(
+            code, "not everything could be applied", stored=stored, reasons=outcome.reasons, is_fresh=is_fresh
+        )
     raise ClusterError(code, "\n".join(outcome.reasons))
 
 

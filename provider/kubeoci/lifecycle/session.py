@@ -20,7 +20,7 @@ CONFIG: Final = frozenset({"cluster", "namespace"})
 
 
 class Session:
-    """One configured provider. Registries and clusters are opened on first use and kept.
+    """One configured provider. A cluster is opened on first use and kept.
 
     `stop` is set on Cancel; every loop and wait of the core looks at it.
     """
@@ -31,7 +31,6 @@ class Session:
         self.contents: dict[Hashable, Content] = {}  # loaded artifacts, kept by kubeoci.lifecycle.content
         self._lock = threading.RLock()
         self._cache: Cache | None = None
-        self._registries: dict[Settings, Registry] = {}
         self._clusters: dict[Access, Rest] = {}
         self._mappers: dict[Access, Mapper] = {}
 
@@ -51,13 +50,10 @@ class Session:
             return self._cache
 
     def registry(self, settings: "Settings", progress: Callable[[str], None]) -> "Registry":
-        """The registry client for these settings; its connections and tokens are shared by all callers."""
+        """A registry client for one operation, whose deadline starts now; connections and tokens are the process's."""
         from kubeoci.registry.remote import Registry  # noqa: PLC0415 - loads urllib3
 
-        with self._lock:
-            if settings not in self._registries:
-                self._registries[settings] = Registry(settings, self.cache, stop=self.stop, progress=progress)
-            return self._registries[settings]
+        return Registry(settings, self.cache, stop=self.stop, progress=progress)
 
     def cluster(self, access: "Access") -> "Rest":
         """The API server that `access` names. Raises `ClusterError` when the kubeconfig cannot be used."""

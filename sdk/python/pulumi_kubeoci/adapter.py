@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import pulumi
 from kubeoci.errors import KubeociError
-from kubeoci.lifecycle.contract import Call, Resource, Severity, Stored
+from kubeoci.lifecycle.contract import Call, Resource, Severity, Stored, Unfinished
 from kubeoci.lifecycle.resources import RESOURCES
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import Value, Values, reveal
@@ -81,8 +81,8 @@ class Adapter:
         return dynamic.DiffResult(changes=None, replaces=list(difference.replaces))
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        """Make the resource; safe to repeat, since Pulumi forgets a resource whose creation failed half-way."""
-        ident, outs = _one_text(lambda: self._sent(self._resource.create(_call(), decoded(props, []))))
+        """Make the resource; safe to repeat. Pulumi forgets one whose creation failed, so it is abandoned in order."""
+        ident, outs = _one_text(lambda: self._sent(self._create(decoded(props, []))))
         return dynamic.CreateResult(ident, outs)
 
     def read(self, ident: str, props: dict[str, Any]) -> dynamic.ReadResult:
@@ -106,6 +106,21 @@ class Adapter:
     @property
     def _names(self) -> frozenset[str]:
         return self._resource.INPUTS | self._resource.FACTS
+
+    def _create(self, props: Values) -> Stored:
+        call = _call()
+        try:
+            return self._resource.create(call, props)
+        except Unfinished as failure:
+            reasons = self._resource.abandon(call, failure)
+            raise Unfinished(failure.code, failure.what, stored=failure.stored, reasons=reasons) from failure
+
+    def _create(self, news: Values) -> Stored:
+        call = _call()
+        try:
+            return self._resource.create(call, news)
+        except Unfinished as failure:
+            raise KubeociFailure("\n".join(self._resource.abandon(call, failure))) from None
 
     def _read(self, ident: str, props: dict[str, Any]) -> dynamic.ReadResult:
         outputs = decoded(props, [])
@@ -168,6 +183,8 @@ def _one_text(action: Callable[[], Result]) -> Result:
     """The result of `action`. Raises `KubeociFailure` with one text for everything that goes wrong in it."""
     try:
         return action()
+    except KubeociFailure as failure:
+        text = str(failure)
     except Exception as error:  # noqa: BLE001 - no other exception may reach the user
         text = "\n".join(told(error))
     raise KubeociFailure(text)  # outside the handler: the cause would be printed too, with its own traceback
