@@ -90,6 +90,12 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     _write({key: value for key, value in _world().items() if key != ident})
 
 
+def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
+    """Take back what was written."""
+    delete(call, failure.stored.id, failure.stored.outputs)
+    return (*failure.reasons, "what was written is gone again")
+
+
 def _facts(news: Values) -> dict[str, Value]:
     path = reveal(news.get("path"))
     if has_unknown(path) or path is None:

@@ -148,6 +148,25 @@ def test_order_of_commands_leaves_no_process(madeup: Engine) -> None:
     assert provider.process.returncode in ((-signal.SIGTERM,) if provider.dynamic else (0,))
 
 
+class TestDynamic:
+    """What only a dynamic resource needs."""
+
+    @pytest.fixture
+    def front(self) -> str:
+        """The dynamic resources alone."""
+        return "dynamic"
+
+    def test_unfinished_create_is_abandoned(self, madeup: Engine, tmp_path: Path) -> None:
+        """Pulumi forgets the resource, so nothing of it may stay; the reasons end the text."""
+        error = madeup.up(with_path("unfinished")).error.rstrip()
+        assert error.endswith("not ready\nso is the other\nwhat was written is gone again")
+        assert ({}, "{}") == (madeup.states, (tmp_path / "world.json").read_text())
+
+    def test_traceback_has_no_second_part(self, madeup: Engine) -> None:
+        """The cause of a failure would be printed with a traceback of its own."""
+        assert 1 == madeup.up(with_path("denied")).error.count("Traceback")
+
+
 class TestPlugin:
     """What only the plugin can do."""
 

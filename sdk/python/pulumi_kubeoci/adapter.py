@@ -115,13 +115,6 @@ class Adapter:
             reasons = self._resource.abandon(call, failure)
             raise Unfinished(failure.code, failure.what, stored=failure.stored, reasons=reasons) from failure
 
-    def _create(self, news: Values) -> Stored:
-        call = _call()
-        try:
-            return self._resource.create(call, news)
-        except Unfinished as failure:
-            raise KubeociFailure("\n".join(self._resource.abandon(call, failure))) from None
-
     def _read(self, ident: str, props: dict[str, Any]) -> dynamic.ReadResult:
         outputs = decoded(props, [])
         inputs = inputs_behind(outputs, self._names, props.get(GIVEN_KEY))
@@ -183,8 +176,6 @@ def _one_text(action: Callable[[], Result]) -> Result:
     """The result of `action`. Raises `KubeociFailure` with one text for everything that goes wrong in it."""
     try:
         return action()
-    except KubeociFailure as failure:
-        text = str(failure)
     except Exception as error:  # noqa: BLE001 - no other exception may reach the user
         text = "\n".join(told(error))
     raise KubeociFailure(text)  # outside the handler: the cause would be printed too, with its own traceback
