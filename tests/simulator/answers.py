@@ -22,6 +22,7 @@ class Reply:
 
 
 def status(status: int, reason: str, message: str, *, subject: Key | None = None, causes: Any = ()) -> Reply:  # noqa: ANN401
+    """A refusal as the server words it; `subject` is the object that it is about."""
     details = {"causes": list(causes), **({"kind": subject[1], "name": subject[3]} if subject else {})}
     body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message}
     return Reply(status, {**body, "details": details, "code": status})

@@ -19,7 +19,7 @@ from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.parallel import attempt
 from kubeoci.cluster.parent import with_revision
 from kubeoci.cluster.site import WRITERS, Body, Outcome, Site
-from kubeoci.cluster.survey import Survey, check, look
+from kubeoci.cluster.survey import Survey, check, look, served
 from kubeoci.errors import ClusterError, KubeociError, Stopped
 from kubeoci.identity import ObjectId
 from kubeoci.objects import Object
@@ -62,6 +62,7 @@ class _Run:
     changes: dict[ObjectId, Change] = field(default_factory=dict)
     deletions: list[Change] = field(default_factory=list)
     faults: list[KubeociError] = field(default_factory=list)
+    failed: set[ObjectId] = field(default_factory=set)
     written: bool = False
     done: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -125,7 +126,9 @@ class _Run:
         ordered = [item.id for stage in order.stages(self.desired) for item in stage]
         changes = [self.changes[ident] for ident in ordered if ident in self.changes]
         entries = tuple(sorted(self.entries.values()))
-        code, reasons = tell(self.faults, sum(ident not in self.changes for ident in ordered))
+        code, reasons = tell(
+            self.faults, sum(ident not in self.changes and ident not in self.failed for ident in ordered)
+        )
         return Outcome((*changes, *self.deletions), entries, reasons, code, self.site.drain(), self.written)
 
     def _forget(self, entries: Iterable[Entry], left: Iterable[Entry]) -> None:
@@ -174,8 +177,11 @@ class _Run:
                 self.site.progress(f"{item.id.short} {verdict.action} ({self.done} of {len(self.desired)})")
 
     def _note(self, item: Object, error: KubeociError) -> None:
-        place = f"{item.id.short} ({item.source})"
-        self.faults.append(error if isinstance(error, Stopped) else self.site.fault(place, error))
+        if isinstance(error, Stopped):
+            self.faults.append(error)
+            return
+        self.failed.add(item.id)
+        self.faults.append(self.site.fault(f"{item.id.short} ({item.source})", error))
 
     def _settle(self, stage: Sequence[Object]) -> None:
         """Wait until definitions are established and served, namespaces active, classes accepted."""
@@ -183,16 +189,20 @@ class _Run:
         bodies = {item.id: self.bodies[item.id] for item in stage if item.id in self.bodies}
         if not self._await(bodies, until):
             return
-        changed = [item for item in stage if item.id.kind == _DEFINITION and self._has_changed(item.id)]
         try:
-            for item in changed:
+            for item in filter(self._must_be_served, stage):
                 for kind in self.site.mapper.learn(item.body):
                     self._probe(kind)
         except KubeociError as error:
             self.faults.append(error)
 
-    def _has_changed(self, ident: ObjectId) -> bool:
-        return ident in self.changes and self.changes[ident].action is not Action.UNCHANGED
+    def _must_be_served(self, item: Object) -> bool:
+        """Whether it is a definition that changed, or whose kinds the server's discovery does not name yet."""
+        if item.id.kind != _DEFINITION or item.id not in self.changes:
+            return False
+        if self.changes[item.id].action is not Action.UNCHANGED:
+            return True
+        return any(not self.site.mapper.has(*gvk) for gvk in served(item.body))
 
     def _probe(self, kind: Kind) -> None:
         """An established definition is served a moment later: until then its endpoint answers 404."""
@@ -224,11 +234,11 @@ def tell(faults: Sequence[KubeociError], undone: int) -> tuple[str, tuple[str, .
     """The code and the sentences for what went wrong; the ends of many requests by one stop are told once."""
     stops = [error for error in faults if isinstance(error, Stopped)]
     others = [error for error in faults if not isinstance(error, Stopped)]
-    rest = f"; {undone} objects were not applied" if undone else ""
-    sentences = [f"{stops[0].what}{rest}; run again to finish"] if stops else []
+    rest = "1 object was not applied" if undone == 1 else f"{undone} objects were not applied"
+    sentences = [f"{stops[0].what}{f'; {rest}' if undone else ''}; run again to finish"] if stops else []
     sentences += [_sentence(error) for error in others]
     if others and undone and not stops:
-        sentences.append(f"{undone} objects were not applied or failed; run again when that is mended")
+        sentences.append(f"{rest}, because an earlier stage failed")
     codes = {error.code for error in faults}
     code = stops[0].code if stops else codes.pop() if len(codes) == 1 else "cluster.incomplete" if codes else ""
     return code, tuple(dict.fromkeys(sentences))

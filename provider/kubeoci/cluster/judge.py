@@ -73,7 +73,8 @@ def _try(site: Site, item: Object, live: Body, body: Body, uid: str) -> Verdict:
 def unverified(site: Site, item: Object, live: Body, note: str) -> Verdict:
     """The verdict from the manifest alone, where the server cannot be asked."""
     body = labelled(item.body, site.applyset)
-    return Verdict(Action.CONFIGURED, differences(site, proof.project(body, live), body), note, body)
+    fields = differences(site, proof.project(body, live), body)
+    return Verdict(Action.CONFIGURED, fields, note, body) if fields else Verdict(Action.UNCHANGED, note=note)
 
 
 def differences(site: Site, before: Body, after: Body) -> tuple[FieldChange, ...]:
@@ -87,7 +88,9 @@ def is_leaving(live: Body) -> bool:
 
 
 def _compare(site: Site, live: Body, tried: Offer) -> Verdict:
-    note = f"kept theirs: {', '.join(tried.kept)}" if tried.kept else ""
+    notes = [] if marks.is_ours(live, site.applyset) else ["adopted"]
+    notes += [f"kept theirs: {', '.join(tried.kept)}"] if tried.kept else []
+    note = "; ".join(notes)
     if proof.drifted(live, tried.result):
         fields = differences(site, live, tried.result)
         return Verdict(Action.CONFIGURED, fields, note, tried.body, tried.force)

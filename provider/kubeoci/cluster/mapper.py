@@ -71,6 +71,10 @@ class Mapper:
         advice = f"use {' or '.join(versions)}" if versions else "install its CustomResourceDefinition first"
         raise ClusterError("cluster.kind_missing", f"the API server does not serve {name}", advice=advice)
 
+    def has(self, group: str, version: str, kind: str) -> bool:
+        """Whether the server serves the kind in exactly this version."""
+        return self._find(group, version, kind) is not None
+
     def find(self, group: str, kind: str, version: str = "") -> Kind | None:
         """The kind in this version, else in any served one; None when the server does not know it."""
         found = self._find(group, version, kind) if version else None

@@ -20,7 +20,7 @@ from kubeoci.identity import ObjectId
 from kubeoci.objects import Object
 
 _TRIAL_NAMESPACE = "default"  # exists in every cluster
-_LATER = "its definition changes in the same run, so the server was not asked"
+_LATER = "its definition is applied in the same run"
 
 
 def plan(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Plan:
@@ -51,7 +51,7 @@ def drift(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> D
     present = [item for item in asked if item.id not in set(missing)]
     results = attempt(lambda item: _foresee(site, item, found, set()), present, READERS)
     differing = {
-        item.id: site.masks.pair(item.body, proof.project(item.body, bodies[item.id]))[1]
+        item.id: proof.project(item.body, bodies[item.id])
         for item, result in zip(present, results, strict=True)
         if _has_drifted(result)
     }
@@ -61,11 +61,9 @@ def drift(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> D
 
 def _has_drifted(result: Verdict | KubeociError) -> bool:
     if isinstance(result, KubeociError):
-        if isinstance(result, Refused) and result.code in {"cluster.invalid", "cluster.conflict"}:
-            return True  # the server would not take our fields back: they differ
-        if result.code in {"cluster.invalid", "cluster.conflict", "cluster.kind_missing"}:
-            return True
-        raise result
+        if result.code not in {"cluster.invalid", "cluster.conflict"}:
+            raise result
+        return True  # the server would not take our fields as they are, so the live ones differ
     return result.action in {Action.CONFIGURED, Action.RECREATED}
 
 
@@ -81,8 +79,9 @@ def _foresee_all(site: Site, desired: Sequence[Object], found: Survey) -> dict[O
                 faults.append(site.fault(f"{item.id.short} ({item.source})", result))
                 continue
             verdicts[item.id] = result
-            if item.id.kind == "CustomResourceDefinition" and result.action is not Action.UNCHANGED:
-                changing.update(served(item.body))
+            if item.id.kind == "CustomResourceDefinition":
+                is_same = result.action is Action.UNCHANGED
+                changing.update(gvk for gvk in served(item.body) if not (is_same and site.mapper.has(*gvk)))
     raise_all("the API server refuses objects", faults)
     return verdicts
 

@@ -59,7 +59,7 @@ class Outcome:
     """What was done. `reasons` are complete sentences, empty on success; `code` is the first one's, "" on success.
 
     `inventory` is what now belongs to the resource, also after a failure. `written`: any write request was sent.
-    `warnings` were all shown through `log` already.
+    `warnings` are for the caller to show.
     """
 
     changes: tuple[Change, ...]
@@ -74,8 +74,8 @@ class Outcome:
 class Drift:
     """How the cluster differs from what was applied.
 
-    `live` has only objects that differ: the fields that we set, with their live values. `found` counts the recorded
-    objects that exist.
+    `live` has only objects that differ: the fields that we set, with their live values, unmasked. `found` counts the
+    recorded objects that exist.
     """
 
     missing: tuple[ObjectId, ...]
@@ -92,7 +92,6 @@ class Site:
     mapper: Mapper
     settings: Settings
     stop: threading.Event
-    log: Callable[[str], None]
     progress: Callable[[str], None]
     masks: Masks
     warnings: list[str] = field(default_factory=list)
@@ -119,11 +118,10 @@ class Site:
         self.rest.deadline = self.ready_by + 30.0
 
     def warn(self, text: str) -> None:
-        """Show a warning once, masked, and keep it."""
+        """Keep a warning, masked and once, for the end of the operation."""
         masked = self.masks.text(text)
         if masked not in self.warnings:
             self.warnings.append(masked)
-            self.log(masked)
 
     def drain(self) -> tuple[str, ...]:
         """All warnings of this operation, those of the server's headers among them."""

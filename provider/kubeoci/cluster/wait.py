@@ -26,6 +26,7 @@ _TICK_SECONDS = 0.5  # how soon a stop, a deadline or a time rule of a Pod is no
 _POLL_SECONDS = 2.0  # for those who may not watch
 _LONGEST_PAUSE_SECONDS = 2.0
 _STREAMS = 32
+_LATE = "WaitForFirstConsumer"
 
 
 def ready(site: Site, bodies: Mapping[ObjectId, Body], until: float) -> dict[ObjectId, Health]:
@@ -34,7 +35,8 @@ def ready(site: Site, bodies: Mapping[ObjectId, Body], until: float) -> dict[Obj
     `bodies` is what is known of them now. Ends early when nothing but failed objects is left, at `until` (seconds of
     `time.monotonic`), and never raises for an object. Raises Stopped only on request.
     """
-    states = {ident: status(ident, body) for ident, body in bodies.items()}
+    late = _late_classes(site, bodies)
+    states = {ident: status(ident, body, late) for ident, body in bodies.items()}
     if _is_settled(states):
         return _unready(states)
     waiting = _Waiting(site, dict(bodies))
@@ -44,17 +46,17 @@ def ready(site: Site, bodies: Mapping[ObjectId, Body], until: float) -> dict[Obj
             waiting.take(min(_TICK_SECONDS, max(0.0, until - time.monotonic())))
             if site.stop.is_set():
                 raise Stopped("stopped.cancelled", "stopped on request")
-            states = {ident: status(ident, body) for ident, body in waiting.bodies.items()}
+            states = {ident: status(ident, body, late) for ident, body in waiting.bodies.items()}
             _tell(site, states)
     finally:
         waiting.end()
     return _unready(states)
 
 
-def status(ident: ObjectId, body: Body) -> Health:
+def status(ident: ObjectId, body: Body, late_classes: frozenset[str] = frozenset()) -> Health:
     """The health of an object; `{}` is one that vanished while we waited, which only a Job with a TTL may do."""
     if body:
-        return health.status(body)
+        return health.status(body, late_classes=late_classes)
     if ident.kind == "Job":
         return Health(State.CURRENT, "JobGone", "it was removed after it had ended")
     return Health(State.NOT_FOUND, "NotFound", "somebody deleted it meanwhile")
@@ -81,6 +83,16 @@ def gone(site: Site, objects: Iterable[tuple[Kind, ObjectId, str]]) -> dict[Obje
             raise
         pause = min(pause * 1.6, _LONGEST_PAUSE_SECONDS)
     return {}
+
+
+def _late_classes(site: Site, bodies: Mapping[ObjectId, Body]) -> frozenset[str]:
+    """StorageClasses whose claims are bound by their first Pod; asked for only if there is a claim to wait for."""
+    claims = [body for ident, body in bodies.items() if ident.group_kind == "PersistentVolumeClaim"]
+    kind = site.mapper.find("storage.k8s.io", "StorageClass")
+    if kind is None or all(health.status(body).is_current for body in claims):
+        return frozenset()
+    items = site.rest.list_all(kind.collection()).items
+    return frozenset(item["metadata"]["name"] for item in items if item.get("volumeBindingMode") == _LATE)
 
 
 def _with_uid(site: Site, kind: Kind, ident: ObjectId, uid: str) -> Body | None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Giving everything up: what is ours is deleted, or released, and the inventory itself goes last."""
+
+from collections.abc import Iterable, Sequence
+
+from kubeoci.changes import Action
+from kubeoci.cluster import inventory, live, prune
+from kubeoci.cluster.apply import tell
+from kubeoci.cluster.inventory import Entry
+from kubeoci.cluster.live import Live
+from kubeoci.cluster.mask import Masks
+from kubeoci.cluster.parent import ParentStore
+from kubeoci.cluster.prune import Decision, Pruned
+from kubeoci.cluster.site import Outcome, Site
+from kubeoci.errors import ClusterError, KubeociError
+from kubeoci.identity import ObjectId
+
+
+def destroy(site: Site, recorded: Iterable[Entry]) -> Outcome:
+    """Delete by `deletion_policy`. The parent stays while anything of the inventory is left.
+
+    A namespace that is the parent's own goes after the parent: deleting it first would take the inventory with it.
+    """
+    site.start_clock()
+    parent = ParentStore(site)
+    entries = inventory.union(parent.entries, recorded)
+    found = live.read(site, {entry.id: entry.version for entry in entries}, [entry.id for entry in entries])
+    site.masks = Masks(found.bodies.values())
+    done, last = _clear(site, entries, found)
+    unknown = [change.subject.short for change in done.changes if change.action is Action.UNKNOWN]
+    done.faults += [ClusterError("cluster.incomplete", "its API service is down", where=name) for name in unknown]
+    if done.faults or done.left:
+        done.left += [item.entry for item in last]
+    else:
+        _finish(site, parent, last, done)
+    code, reasons = tell(done.faults, 0)
+    return Outcome(tuple(done.changes), tuple(sorted(done.left)), reasons, code, site.drain(), done.written)
+
+
+def _clear(site: Site, entries: Sequence[Entry], found: Live) -> tuple[Pruned, list[Decision]]:
+    """Everything but the parent and its namespace; gives what must come after the parent."""
+    policy = site.settings.deletion_policy
+    if policy == "Orphan" or (policy == "MirrorPrune" and not site.settings.prune):
+        return prune.orphan(site, entries, found), []
+    home = ObjectId("", "Namespace", "", site.settings.namespace)
+    decisions = prune.decide(site, entries, found, {}, keeps_parent=False)
+    last = [item for item in decisions if item.entry.id == home and item.action is Action.DELETED]
+    return prune.delete(site, [item for item in decisions if item not in last]), last
+
+
+def _finish(site: Site, parent: ParentStore, last: Sequence[Decision], done: Pruned) -> None:
+    try:
+        done.written |= parent.delete()
+    except KubeociError as error:
+        done.faults.append(site.fault("the inventory", error))
+        done.left += [item.entry for item in last]
+        return
+    final = prune.delete(site, last)
+    done.changes += final.changes
+    done.left += final.left
+    done.faults += final.faults
+    done.written |= final.written
