@@ -194,6 +194,7 @@ class TestPlugin:
         stack.up(timeout="1s")
         state = stack.engine.state("OCIRepository")
         assert (4, True) == (len(state.outputs["inventory"]), "Deployment/shop/web" in "".join(state.reasons))
+        stack.cluster.unready.clear()
         path = "/apis/apps/v1/namespaces/shop/deployments/web"
         stack.cluster.edit(path, "controller", lambda body: body.update(status=controllers.status(body, set())))
         assert ("update", []) == (stack.up().op, stack.engine.state("OCIRepository").reasons)
