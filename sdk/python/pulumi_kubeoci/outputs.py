@@ -2,7 +2,7 @@
 """The outputs of each resource, the same on both front ends."""
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, Never, TypeVar, overload
 
 import pulumi
 
@@ -30,7 +30,7 @@ class Property(Generic[Known]):
         output: pulumi.Output[Any] = resource.__dict__[self.name]
         return output.apply(self._convert) if self._convert else output
 
-    def __set__(self, resource: object, value: object) -> None:
+    def __set__(self, resource: object, value: Never) -> None:
         raise AttributeError(f"{self.name} is an output and cannot be set")
 
 
