@@ -6,6 +6,8 @@ properties. Whatever fails ends in one text; Pulumi puts a traceback before it, 
 """
 
 import json
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from kubeoci.lifecycle.resources import RESOURCES
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import Value, Values, reveal
 from kubeoci.plugin import configuration
+from kubeoci.plugin.engine import Engine
 from kubeoci.plugin.failure import told
 from kubeoci.plugin.values import decode, encode
 from pulumi import dynamic
@@ -26,6 +29,8 @@ GIVEN_KEY = "__given"
 """Where an output hides which parts of the input of its name were given; Pulumi shows no key that begins like this."""
 
 Result = TypeVar("Result")
+
+_ADDRESS = re.compile(r"\S+:\d+")
 
 _LOGS = {Severity.DEBUG: pulumi.log.debug, Severity.INFO: pulumi.log.info, Severity.WARNING: pulumi.log.warn}
 
@@ -47,6 +52,9 @@ class Process:
 
     lock = threading.Lock()
     session: Session | None = None
+    engine = Engine(
+        next(iter(re.findall(r"[\w.\[\]:]+:\d+$", sys.argv[-1])), "")
+    )  # Pulumi's host gets it as its argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,11 @@ def _configure(config: Mapping[str, Any]) -> None:
 
 
 def _call() -> Call:
-    return Call(session=Process.session or Session(), log=lambda severity, text: _LOGS[severity](text))
+    return Call(
+        session=Process.session or Session(),
+        log=lambda severity, text: _LOGS[severity](text),
+        progress=lambda text: Process.engine.progress("", text),  # in the row of the stack: ours is not told to us
+    )
 
 
 def _one_text(action: Callable[[], Result]) -> Result:
