@@ -94,6 +94,15 @@ def test_inventory_name_has_a_default(world: World, front: Any) -> None:
     assert "shop-dev-app" == world.registered[-1].inputs["inventoryName"]
 
 
+@pytest.mark.usefixtures("world")
+def test_outputs_cannot_be_set() -> None:
+    """They belong to the engine; the class has their descriptions."""
+    artifact: Any = pulumi_kubeoci.OCIArtifact("app", url="oci://host/app", path="deploy")
+    with pytest.raises(AttributeError, match="digest is an output"):
+        artifact.digest = "sha256:1"
+    assert "treeDigest" == pulumi_kubeoci.OCIArtifact.tree_digest.name
+
+
 def test_types_of_both_front_ends(world: World) -> None:
     """The plugin's have the dynamic ones as aliases, so that resources move in place."""
     for front in (pulumi_kubeoci, plugin):

@@ -13,7 +13,7 @@ from kubeoci.lifecycle.contract import Severity
 from kubeoci.plugin.engine import Engine
 from kubeoci.plugin.schema import committed
 from kubeoci.plugin.servicer import Servicer
-from kubeoci.plugin.stubs import plugin_pb2, provider_pb2
+from kubeoci.plugin.stubs import plugin_pb2, provider_pb2, resource_status_pb2
 
 
 class Aborted(Exception):  # noqa: N818 - stands for what grpc raises
@@ -95,7 +95,7 @@ def test_dead_engine_fails_nothing() -> None:
     """Nobody is left to be told."""
     engine = Engine("127.0.0.1:1")
     engine.log("urn:a", Severity.WARNING, "text")
-    engine.publish("127.0.0.1:1", "token", [])
+    engine.publish("127.0.0.1:1", "token", [resource_status_pb2.ViewStep(name="app/web")])
     engine.close()
     engine.progress("urn:a", "text")
     engine.close()

@@ -52,9 +52,8 @@ class Process:
 
     lock = threading.Lock()
     session: Session | None = None
-    engine = Engine(
-        next(iter(re.findall(r"[\w.\[\]:]+:\d+$", sys.argv[-1])), "")
-    )  # Pulumi's host gets it as its argument
+    # Pulumi's host of dynamic providers gets the engine's address as its argument
+    engine = Engine(sys.argv[-1] if _ADDRESS.fullmatch(sys.argv[-1]) else "")
 
 
 @dataclass(frozen=True, slots=True)
