@@ -13,14 +13,15 @@ import pytest
 from contract.conftest import HOST
 
 PLUGIN = [sys.executable, HOST, "plugin"]
+RUNNER = [sys.executable, "-m", "pulumi.run.plugin", "pulumi-kubeoci"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-@pytest.fixture
-def plugin() -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=[PLUGIN, RUNNER], ids=["own", "by Pulumi's runner"])
+def plugin(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """A plugin for an engine that is not there."""
     process = subprocess.Popen(
-        [*PLUGIN, "--logtostderr", "-v=3", "127.0.0.1:1"], stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
+        [*request.param, "--logtostderr", "-v=3", "127.0.0.1:1"], stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
     )
     with process:
         yield process

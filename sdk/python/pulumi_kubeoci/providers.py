@@ -5,8 +5,7 @@ Every state refers to these classes by module and name, so both stay for ever. T
 those would be pickled into the state. A program only pickles them; the core is loaded when the first method is called.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pulumi import dynamic
 
@@ -22,7 +21,9 @@ class _Provider(dynamic.ResourceProvider):
 
     def _adapter(self) -> "Adapter":
         """What does the work; importing it loads the core."""
-        return cast("Adapter", importlib.import_module("pulumi_kubeoci.adapter").Adapter(self.token))
+        from pulumi_kubeoci import adapter  # noqa: PLC0415 - a program does without the core
+
+        return adapter.Adapter(self.token)
 
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         """Keep `kubeoci:cluster` and `kubeoci:namespace` of the stack's configuration."""
