@@ -18,7 +18,8 @@ def status(body: Body, unready: Collection[str]) -> Body | None:
     if kind in _AT_ONCE:
         return _AT_ONCE[kind]
     if kind == "Deployment":
-        return seen | (_deployment(body["spec"].get("replicas", 1)) if is_ready else _started(1))
+        before = body.get("status") or {}
+        return before | seen | (_deployment(body["spec"].get("replicas", 1)) if is_ready else _started(1))
     if kind == "StatefulSet":
         count = body["spec"].get("replicas", 1)
         return seen | {**_started(count), "currentReplicas": count, "readyReplicas": count if is_ready else 0}

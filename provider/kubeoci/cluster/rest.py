@@ -257,9 +257,10 @@ class Rest:
         except urllib3.exceptions.HTTPError as error:
             self._raise_unreachable(error)
         self._has_answered = True
-        for text in _WARNING.findall(response.headers.get("Warning", "")):
+        for found in _WARNING.findall(response.headers.get("Warning", "")):
+            text = found.replace('\\"', '"')
             if text not in self.warnings:
-                self.warnings.append(text.replace('\\"', '"'))
+                self.warnings.append(text)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise refusal(response.status, response.headers, response.data)
         return response

@@ -23,6 +23,8 @@ WRITERS = 32
 """Writes at the same time; on one machine 16 gave half of the objects per second (measured)."""
 READERS = 16
 """Lists and dry-runs at the same time; more gave nothing (measured)."""
+GRACE_SECONDS = 30.0
+"""Time that is left after the deadline to write down what happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,9 @@ class Site:
         return f"{inventory.PART_OF}={self.applyset}"
 
     def start_clock(self) -> None:
-        """Start the time of `timeout_seconds`; half a minute more is left to write down what happened."""
+        """Start the time of `timeout_seconds`, and a little more for the records."""
         self.ready_by = time.monotonic() + self.settings.timeout_seconds
-        self.rest.deadline = self.ready_by + 30.0
+        self.rest.deadline = self.ready_by + GRACE_SECONDS
 
     def warn(self, text: str) -> None:
         """Keep a warning, masked and once, for the end of the operation."""

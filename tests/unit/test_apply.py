@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applying: the order of requests, no request without need, and every way to be interrupted."""
+
+import threading
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from kubeoci.cluster.answers import Refused, refusal
+from kubeoci.cluster.inventory import PART_OF, Entry
+from kubeoci.cluster.target import Outcome
+from kubeoci.errors import ClusterError
+from simulator.cluster import ClusterSimulator, Fault
+from simulator.shop import (
+    CART,
+    DEFINITION,
+    FLAGS,
+    FLAGS_PATH,
+    NAMESPACE,
+    PARENT_PATH,
+    SECRET,
+    WEB,
+    WEB_PATH,
+    load,
+    target,
+)
+
+SHOP = (NAMESPACE, FLAGS, WEB)
+
+
+@pytest.fixture
+def cluster() -> Iterator[ClusterSimulator]:
+    """An empty cluster."""
+    with ClusterSimulator() as simulator:
+        yield simulator
+
+
+def up(cluster: ClusterSimulator, *documents: str, recorded: tuple[Entry, ...] = (), **settings: object) -> Outcome:
+    """Apply documents; the requests of this run only are left in the record."""
+    cluster.requests.clear()
+    return target(cluster, **settings).apply(load(*documents), recorded, revision="r1")
+
+
+def test_first_apply_writes_the_inventory_first_and_last(cluster: ClusterSimulator) -> None:
+    """One request per object, between the inventory without uids and the one with them."""
+    outcome = up(cluster, *SHOP)
+    assert [
+        "POST /api/v1/namespaces/default/secrets",
+        "PATCH /api/v1/namespaces/shop",
+        f"PATCH {FLAGS_PATH}",
+        f"PATCH {WEB_PATH}",
+        f"PATCH {PARENT_PATH}?force=true",
+    ] == cluster.writes()
+    assert ((), "", True) == (outcome.reasons, outcome.code, outcome.written)
+    assert all(entry.uid for entry in outcome.inventory)
+
+
+def test_every_object_carries_our_label(cluster: ClusterSimulator) -> None:
+    """The label of the ApplySet makes our objects findable."""
+    up(cluster, *SHOP)
+    flags, parent = cluster.at(FLAGS_PATH), cluster.at(PARENT_PATH)
+    assert flags is not None
+    assert parent is not None
+    assert [parent["metadata"]["labels"]["applyset.kubernetes.io/id"]] == list(flags["metadata"]["labels"].values())
+
+
+def test_second_apply_writes_nothing(cluster: ClusterSimulator) -> None:
+    """Two requests of discovery, the inventory, and one list per kind and namespace."""
+    first = up(cluster, *SHOP)
+    again = up(cluster, *SHOP, recorded=first.inventory)
+    assert [
+        "GET /api",
+        "GET /api/v1/namespaces",
+        "GET /api/v1/namespaces/default/secrets/app",
+        "GET /api/v1/namespaces/shop/configmaps",
+        "GET /apis",
+        "GET /apis/apps/v1/namespaces/shop/deployments",
+    ] == sorted(cluster.requests)
+    assert (first.inventory, False) == (again.inventory, again.written)
+
+
+def test_edit_is_one_dry_run_and_one_write(cluster: ClusterSimulator) -> None:
+    """Nothing but the edited object is written, not even the inventory."""
+    first = up(cluster, *SHOP)
+    outcome = up(cluster, NAMESPACE, FLAGS.replace("red", "blue"), WEB, recorded=first.inventory)
+    assert [f"PATCH {FLAGS_PATH}"] == cluster.writes()
+    assert ["Namespace/shop unchanged", "ConfigMap/shop/flags configured", "Deployment/shop/web unchanged"] == [
+        str(change) for change in outcome.changes
+    ]
+
+
+def test_new_revision_is_written_down(cluster: ClusterSimulator) -> None:
+    """Another artifact with the same objects changes the history in the inventory only."""
+    first = up(cluster, *SHOP)
+    cluster.requests.clear()
+    target(cluster).apply(load(*SHOP), first.inventory, revision="r2")
+    assert [f"PATCH {PARENT_PATH}?force=true"] == cluster.writes()
+
+
+def test_ownership_alone_is_taken_once(cluster: ClusterSimulator) -> None:
+    """A field that we newly name with the value it has is owned by one request, and called unchanged."""
+    up(cluster, *SHOP)
+    cluster.edit(FLAGS_PATH, "theirs", lambda body: body["data"].update(size="big"))
+    documents = (NAMESPACE, FLAGS.replace("{color: red}", "{color: red, size: big}"), WEB)
+    outcome = up(cluster, *documents)
+    assert "ConfigMap/shop/flags unchanged (field ownership)" in [str(change) for change in outcome.changes]
+    assert [f"PATCH {FLAGS_PATH}"] == cluster.writes()
+    up(cluster, *documents)
+    assert [] == cluster.writes()
+
+
+def test_definitions_are_served_before_their_objects(cluster: ClusterSimulator) -> None:
+    """A definition and its custom resource go up in one run."""
+    outcome = up(cluster, NAMESPACE, CART, DEFINITION)
+    assert () == outcome.reasons
+    order = [text for text in cluster.writes() if "secrets" not in text]
+    assert "PATCH /apis/shop.dev/v1/namespaces/shop/carts/blue" == order[-1]
+    assert up(cluster, NAMESPACE, CART, DEFINITION, recorded=outcome.inventory).written is False
+
+
+def test_unserved_endpoint_is_waited_for(cluster: ClusterSimulator) -> None:
+    """An established definition whose endpoint still answers 404 is asked again."""
+    cluster.fail("GET /apis/shop.dev/v1/carts", Fault(status=404, body=b"404 page not found"), times=2)
+    assert () == up(cluster, NAMESPACE, CART, DEFINITION).reasons
+    assert 3 == cluster.requests.count("GET /apis/shop.dev/v1/carts")
+
+
+def test_own_namespace_comes_before_the_inventory(cluster: ClusterSimulator) -> None:
+    """The inventory may live in a namespace that the artifact makes; destroy takes it away last."""
+    outcome = up(cluster, *SHOP, namespace="shop")
+    assert ["PATCH /api/v1/namespaces/shop", "POST /api/v1/namespaces/shop/secrets"] == cluster.writes()[:2]
+    cluster.requests.clear()
+    target(cluster, namespace="shop").destroy(outcome.inventory)
+    assert ["DELETE /api/v1/namespaces/shop/secrets/app", "DELETE /api/v1/namespaces/shop"] == cluster.writes()[-2:]
+
+
+def test_failed_object_does_not_stop_its_stage(cluster: ClusterSimulator) -> None:
+    """The others are applied, the failure is told, and the inventory knows what may exist."""
+    status = b'{"kind":"Status","message":"data: too colourful"}'
+    cluster.fail(f"PATCH {FLAGS_PATH}", Fault(status=400, body=status))
+    outcome = up(cluster, *SHOP)
+    assert ("ConfigMap/shop/flags (1.yaml:1): data: too colourful",) == outcome.reasons
+    assert ("cluster.invalid", True) == (outcome.code, outcome.written)
+    assert [False, True, True] == [bool(entry.uid) for entry in outcome.inventory]
+    assert () == up(cluster, *SHOP, recorded=outcome.inventory).reasons
+
+
+def test_failed_stage_stops_the_next(cluster: ClusterSimulator) -> None:
+    """Without its namespace nothing else is tried."""
+    cluster.fail("PATCH /api/v1/namespaces/shop", Fault(status=403, body=b'{"kind":"Status","message":"no"}'))
+    outcome = up(cluster, *SHOP)
+    assert (
+        "Namespace/shop (0.yaml:1): no; ask for a role that allows this",
+        "2 objects were not applied, because an earlier stage failed",
+    ) == outcome.reasons
+
+
+def test_secret_values_do_not_reach_reasons(cluster: ClusterSimulator) -> None:
+    """A server that repeats a value is not quoted with it."""
+    status = b'{"kind":"Status","message":"data.pw: Invalid value: \\"correct-horse\\""}'
+    cluster.fail("PATCH /api/v1/namespaces/shop/secrets", Fault(status=400, body=status))
+    outcome = up(cluster, NAMESPACE, SECRET)
+    assert ('Secret/shop/login (1.yaml:1): data.pw: Invalid value: "***"',) == outcome.reasons
+
+
+def test_immutable_field_is_replaced_with_force(cluster: ClusterSimulator) -> None:
+    """Delete and create anew, only with `force`, only this object."""
+    up(cluster, *SHOP)
+    before = cluster.at(WEB_PATH)
+    outcome = up(cluster, NAMESPACE, FLAGS, WEB.replace("{app: web}", "{app: shop}"), force=True)
+    after = cluster.at(WEB_PATH)
+    assert before is not None
+    assert after is not None
+    assert before["metadata"]["uid"] != after["metadata"]["uid"]
+    assert [f"DELETE {WEB_PATH}", f"PATCH {WEB_PATH}", f"PATCH {PARENT_PATH}?force=true"] == cluster.writes()
+    assert () == outcome.reasons
+
+
+def test_leaving_object_is_made_anew(cluster: ClusterSimulator) -> None:
+    """An object that somebody is deleting is applied again once it is gone."""
+    up(cluster, *SHOP)
+    cluster.edit(FLAGS_PATH, "them", lambda body: body["metadata"].update(finalizers=["a/b"], deletionTimestamp="now"))
+    threading.Timer(0.3, cluster.remove, [FLAGS_PATH]).start()
+    outcome = up(cluster, *SHOP)
+    assert "ConfigMap/shop/flags recreated (it is being deleted)" in [str(change) for change in outcome.changes]
+    assert cluster.at(FLAGS_PATH) is not None
+
+
+def test_other_run_is_noticed(cluster: ClusterSimulator) -> None:
+    """Whoever changed the inventory since we read it stops us before any object is touched."""
+    up(cluster, *SHOP)
+    cluster.fail(f"PATCH {PARENT_PATH}", Fault(status=409, body=b'{"kind":"Status","message":"modified"}'))
+    with pytest.raises(ClusterError, match=r"somebody else changed the inventory"):
+        up(cluster, *SHOP, SECRET)
+    assert 1 == len(cluster.writes())
+
+
+def test_inventory_of_others_is_refused(cluster: ClusterSimulator) -> None:
+    """A Secret of that name that is no inventory is left alone."""
+    cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app", "namespace": "default"}})
+    with pytest.raises(ClusterError, match="exists and is no inventory"):
+        up(cluster, *SHOP)
+    assert [] == cluster.writes()
+
+
+@pytest.mark.parametrize("step", ["POST /api/v1/namespaces/default", f"PATCH {FLAGS_PATH}", f"PATCH {WEB_PATH}"])
+def test_run_killed_anywhere_is_finished_by_the_next(cluster: ClusterSimulator, step: str) -> None:
+    """What a killed first run left is known to the next one, without any state, and destroyed without a rest."""
+
+    class KilledError(BaseException):
+        """As if the process had ended."""
+
+    def dying(status: int, headers: Mapping[str, str], data: bytes) -> Refused:
+        if status == 418:
+            raise KilledError
+        return refusal(status, headers, data)
+
+    before = set(cluster.objects)
+    cluster.fail(step, Fault(status=418))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr("kubeoci.cluster.rest.refusal", dying)
+        up(cluster, *SHOP)
+    assert () == up(cluster, *SHOP).reasons
+    assert () == target(cluster).destroy(()).reasons
+    assert before == set(cluster.objects)
+
+
+def test_stop_leaves_what_is_known(cluster: ClusterSimulator) -> None:
+    """After a stop the outcome says so once, with everything that may exist."""
+    stop = threading.Event()
+    engine = target(cluster, stop)
+    cluster.unready.add("web")
+    threading.Timer(0.3, stop.set).start()
+    outcome = engine.apply(load(*SHOP), (), revision="r1")
+    assert ("stopped.cancelled", 3) == (outcome.code, len(outcome.inventory))
+    assert ("stopped on request; run again to finish",) == outcome.reasons
+
+
+def test_label_is_not_forced_on_templates(cluster: ClusterSimulator) -> None:
+    """Our label is on the object, not on its Pods."""
+    up(cluster, *SHOP)
+    web = cluster.at(WEB_PATH)
+    assert web is not None
+    assert PART_OF in web["metadata"]["labels"]
+    assert {"app": "web"} == web["spec"]["template"]["metadata"]["labels"]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading kubeconfigs: which cluster, who we are, and what is never told."""
+
+from pathlib import Path
+
+import pytest
+
+from kubeoci.cluster.login import Access, login
+from kubeoci.errors import ClusterError
+
+CONFIG = """
+apiVersion: v1
+kind: Config
+current-context: one
+clusters:
+- {name: c, cluster: {server: 'http://127.0.0.1:8001/'}}
+users:
+- {name: ann, user: {token: topsecret, as: bob, as-groups: [dev, ops]}}
+- {name: plug, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: /does/not/exist}}}
+contexts:
+- {name: one, context: {cluster: c, user: ann}}
+- {name: two, context: {cluster: c, user: plug}}
+- {name: lost, context: {cluster: gone, user: ann}}
+"""
+
+
+def test_text_and_path_give_the_same(tmp_path: Path) -> None:
+    """A kubeconfig may be given as its text or as a path."""
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    assert login(Access(CONFIG)) == login(Access(str(path)))
+
+
+def test_environment_names_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting KUBECONFIG is read, at the time of the call."""
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'missing'}:{path}")
+    assert "http://127.0.0.1:8001" == login(Access()).server
+
+
+def test_token_and_impersonation_become_headers() -> None:
+    """`as` and `as-groups` are sent: silently acting as oneself would be another person's rights."""
+    expected = [("Authorization", "Bearer topsecret"), ("Impersonate-User", "bob")]
+    expected += [("Impersonate-Group", "dev"), ("Impersonate-Group", "ops")]
+    assert expected == list(login(Access(CONFIG)).headers)
+
+
+def test_failed_plugin_is_an_error() -> None:
+    """Requests must never go out anonymously because a credential plugin failed."""
+    with pytest.raises(ClusterError, match="its credential plugin failed"):
+        login(Access(CONFIG, context="two"))
+
+
+@pytest.mark.parametrize(
+    ("access", "message"),
+    [
+        (Access(CONFIG, context="three"), "it has no context 'three'; choose one of one, two, lost"),
+        (Access(CONFIG, context="lost"), "names a cluster that it does not describe"),
+        (Access("/no/such/file"), "/no/such/file: there is no such kubeconfig"),
+        (Access("apiVersion: v1\nusers: [topsecret"), "it cannot be used (ParserError)"),
+        (Access("- apiVersion: topsecret\n"), "it is no kubeconfig"),
+    ],
+)
+def test_bad_kubeconfigs_are_explained(access: Access, message: str) -> None:
+    """The message says what is wrong, never what is in the file."""
+    with pytest.raises(ClusterError) as caught:
+        login(access)
+    assert "cluster.config" == caught.value.code
+    assert message in str(caught.value)
+    assert "topsecret" not in str(caught.value)
+
+
+def test_nothing_prints_credentials() -> None:
+    """Neither the setting nor the login shows what is secret."""
+    access = Access(CONFIG)
+    assert "topsecret" not in f"{access!r} {login(access)!r}"
