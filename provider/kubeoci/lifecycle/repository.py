@@ -90,12 +90,12 @@ def create(call: Call, news: Values) -> Stored:
     """Apply, wait, prune. Objects of a run that was killed before it could be recorded are found in the cluster."""
     if news.get("interval"):
         call.log(Severity.INFO, f"checked now; interval {news['interval']} needs a reconciler")
-    return _apply(call, {}, news)
+    return _apply(call, "", {}, news)
 
 
-def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noqa: ARG001 - the shape of `Resource`
+def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     """Make the cluster equal to the artifact; without differences nothing is written."""
-    return _apply(call, olds, news)
+    return _apply(call, ident, olds, news)
 
 
 def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
@@ -133,8 +133,10 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         _same_place(target, ident, outputs, given)
         outcome = target.destroy(_recorded(outputs))
     except ClusterError as error:
-        if error.code != _GONE or not given.delete_unreachable:
-            advice = error.advice or "set deleteUnreachable to forget the objects of a cluster that is gone"
+        if error.code != _GONE:
+            raise
+        if not given.delete_unreachable:
+            advice = f"{error.advice}; if the cluster is gone for good, set deleteUnreachable: true"
             raise ClusterError(error.code, error.what, where=error.where, advice=advice) from error
         call.log(Severity.WARNING, f"{error.what}: its objects are forgotten (deleteUnreachable)")
         return
@@ -217,17 +219,17 @@ def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryI
     return uid
 
 
-def _apply(call: Call, olds: Values, news: Values) -> Stored:
+def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     given = _given(call, news)
-    ident = f"{given.namespace}/{given.inventory_name}"
+    place = f"{given.namespace}/{given.inventory_name}"
     if given.suspend:
-        return Stored(ident, {**olds, **news, "ready": False}, dict(news))
+        return Stored(place, {**olds, **news, "ready": False}, dict(news))
     target = _target(call, given)
     uid = _same_place(target, ident, olds, given)
     outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(news["revision"]))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
-    stored = Stored(ident, _outputs(call, given, news, uid, outcome), dict(news))
+    stored = Stored(place, _outputs(call, given, news, uid, outcome), dict(news))
     if not outcome.reasons:
         call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
         return stored

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OCIRepository from check to delete, against a registry and an API server in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubeoci.changes import Action
+from kubeoci.errors import ClusterError, InputError
+from kubeoci.lifecycle import artifact, command, repository
+from kubeoci.lifecycle.contract import Call, Severity, Stored, Unfinished
+from kubeoci.lifecycle.session import Session
+from kubeoci.lifecycle.values import UNKNOWN
+from simulator.cluster import ClusterSimulator
+from simulator.registry import RegistrySimulator
+from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE, PARENT_PATH, SECRET, WEB, WEB_PATH
+
+NOWHERE = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}], \
+clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], users: [{name: a, user: {}}]}"
+
+
+@dataclass
+class World:
+    """A registry, a cluster, a folder with manifests, and what was told to the user."""
+
+    registry: RegistrySimulator
+    cluster: ClusterSimulator
+    folder: Path
+    told: list[str] = field(default_factory=list)
+
+    def call(self) -> Call:
+        """A call in a process of its own."""
+        return Call(Session(), log=self._tell)
+
+    def _tell(self, severity: Severity, text: str) -> None:
+        self.told.append(f"{severity}: {text}")
+
+    def push(self, *documents: str, tag: str = "dev") -> str:
+        """Make these documents the artifact behind `tag`; gives its digest."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        for number, text in enumerate(documents):
+            (self.folder / f"{number}.yaml").write_text(text)
+        program = {"url": f"{self.registry.host}/app", "path": str(self.folder), "tags": [tag]}
+        checked = artifact.check(self.call(), {}, program)
+        assert () == checked.failures
+        return str(artifact.create(self.call(), checked.inputs).outputs["digest"])
+
+    def program(self, **extra: object) -> dict[str, Any]:
+        """The inputs of a small program."""
+        own = {"inventoryName": "app", "ref": {"tag": "dev"}, "cluster": {"kubeconfig": self.cluster.kubeconfig}}
+        return {"url": f"{self.registry.host}/app", **own, **extra}
+
+    def check(self, **extra: object) -> dict[str, Any]:
+        """Inputs with facts; the check must hold."""
+        checked = repository.check(self.call(), {}, self.program(**extra))
+        assert () == checked.failures
+        return checked.inputs
+
+    def up(self, **extra: object) -> Stored:
+        """Check and create."""
+        return repository.create(self.call(), self.check(**extra))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An empty registry and cluster, and no `pulumi` command around us."""
+    monkeypatch.setenv("KUBEOCI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "ident", lambda: "")
+    (tmp_path / "deploy").mkdir()
+    with RegistrySimulator() as registry, ClusterSimulator() as cluster:
+        yield World(registry, cluster, tmp_path / "deploy")
+
+
+def test_check_knows_the_objects(world: World) -> None:
+    """Facts hold digest, revision, files and masked objects; the cluster is not asked."""
+    digest = world.push(NAMESPACE, SECRET)
+    facts = world.check()
+    assert (digest, f"dev@{digest}") == (facts["digest"], facts["revision"])
+    assert ["Namespace/shop", "Secret/shop/login"] == sorted(facts["objects"])
+    assert "correct-horse" not in str(facts)
+    assert [] == world.cluster.requests
+
+
+def test_digest_that_is_in_the_cache_needs_no_registry(world: World) -> None:
+    """An artifact that was only packed can be planned."""
+    digest = world.push(FLAGS)
+    world.registry.requests.clear()
+    assert digest == world.check(ref={"digest": digest})["revision"]
+    assert [] == world.registry.requests
+
+
+def test_range_takes_the_highest(world: World) -> None:
+    """A semver range becomes a tag, and the tag a digest."""
+    world.push(FLAGS, tag="6.0.3")
+    digest = world.push(NAMESPACE, tag="6.0.4")
+    world.push(WEB, tag="6.1.0")
+    assert f"6.0.4@{digest}" == world.check(ref={"semver": "6.0.x"})["revision"]
+
+
+def test_tags_of_equal_precedence_must_agree(world: World) -> None:
+    """`1.0.0_a` and `1.0.0_b` are no order: two artifacts behind them are a fault."""
+    world.push(FLAGS, tag="v1.0.0")
+    world.push(NAMESPACE, tag="1.0.0")
+    result = repository.check(world.call(), {}, world.program(ref={"semver": "1.x"}))
+    assert "same precedence" in result.failures[0]
+
+
+def test_tag_is_resolved_once_per_command(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag that moves between preview and update does not move the update."""
+    monkeypatch.setattr(command, "ident", lambda: "7-42")
+    first = world.push(FLAGS)
+    world.check()
+    world.push(NAMESPACE)
+    assert first == world.check()["digest"]
+
+
+def test_missing_tag_says_what_to_do(world: World) -> None:
+    """A tag that nobody pushed is a failure with the way out."""
+    result = repository.check(world.call(), {}, world.program())
+    assert "registry.not_found" in result.failures[0]
+    assert "ref.digest" in result.failures[0]
+
+
+def test_bad_manifests_are_told_together(world: World) -> None:
+    """Every broken file is named."""
+    world.push("a: [", FLAGS, FLAGS)
+    result = repository.check(world.call(), {}, world.program())
+    assert [True, True] == ["0.yaml:" in result.failures[0], "manifest.duplicate" in result.failures[1]]
+
+
+def test_unknown_reference_fails_nothing(world: World) -> None:
+    """What depends on something unknown is unknown."""
+    result = repository.check(world.call(), {}, world.program(ref={"digest": UNKNOWN}))
+    assert ((), UNKNOWN, UNKNOWN) == (result.failures, result.inputs["digest"], result.inputs["objects"])
+
+
+def test_plan_shows_fields_and_writes_nothing(world: World) -> None:
+    """A changed field is in the plan, with what it was."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    world.push(NAMESPACE, FLAGS.replace("red", "blue"))
+    world.cluster.requests.clear()
+    planned = repository.plan(world.call(), stored.id, stored.outputs, world.check())
+    changed = [change for change in planned.changes if change.action is Action.CONFIGURED]
+    assert ["data.color: red => blue"] == [f"{item.path}: {item}" for change in changed for item in change.fields]
+    assert [] == world.cluster.writes()
+    assert planned.message.endswith("1 configured, 1 unchanged")
+
+
+def test_plan_without_a_cluster_warns(world: World) -> None:
+    """An unreachable cluster is a warning in a preview, and the last objects are what is compared with."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    world.push(NAMESPACE)
+    planned = repository.plan(world.call(), stored.id, stored.outputs, world.check(cluster={"kubeconfig": NOWHERE}))
+    assert "1 unchanged, 1 deleted" in planned.message
+    assert any(line.startswith("warning: not checked against the cluster") for line in world.told)
+
+
+def test_plan_with_an_unknown_cluster(world: World) -> None:
+    """A cluster that is made in the same update leaves the objects visible."""
+    world.push(NAMESPACE, FLAGS)
+    news = {**world.check(), "cluster": {"kubeconfig": UNKNOWN}}
+    planned = repository.plan(world.call(), "", {}, news)
+    assert [Action.CREATED, Action.CREATED] == [change.action for change in planned.changes]
+
+
+def test_create_without_a_cluster_fails(world: World) -> None:
+    """An unreachable cluster is an error in an update."""
+    world.push(FLAGS)
+    with pytest.raises(ClusterError, match=r"cluster\.unreachable"):
+        world.up(cluster={"kubeconfig": NOWHERE})
+
+
+def test_up_is_recorded(world: World) -> None:
+    """Outputs have the inventory with uids, the tag and the cluster."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    assert ("default/app", "dev", True) == (stored.id, stored.outputs["tag"], stored.outputs["ready"])
+    assert world.cluster.at("/api/v1/namespaces/kube-system")["metadata"]["uid"] == stored.outputs["clusterUid"]
+    assert all(entry["uid"] for entry in stored.outputs["inventory"])
+
+
+def test_second_update_writes_nothing(world: World) -> None:
+    """An update without differences reads and leaves."""
+    world.push(NAMESPACE, FLAGS, SECRET)
+    stored = world.up()
+    world.cluster.requests.clear()
+    repository.update(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert [] == world.cluster.writes()
+
+
+def test_another_cluster_is_refused(world: World) -> None:
+    """The recorded cluster and no other."""
+    world.push(FLAGS.replace("shop", "default"))
+    stored = world.up()
+    olds = {**stored.outputs, "clusterUid": "another"}
+    world.cluster.requests.clear()
+    with pytest.raises(ClusterError, match=r"cluster\.moved"):
+        repository.update(world.call(), stored.id, olds, stored.inputs)
+    assert [] == world.cluster.writes()
+
+
+def test_inventory_does_not_move(world: World) -> None:
+    """Another name for the inventory would leave the objects behind."""
+    world.push(NAMESPACE)
+    stored = world.up()
+    with pytest.raises(InputError, match="default/app"):
+        repository.update(world.call(), stored.id, stored.outputs, {**stored.inputs, "inventoryName": "other"})
+
+
+def test_failed_update_keeps_the_inventory(world: World) -> None:
+    """An object that is not ready leaves its entry in the state, and its reason."""
+    world.push(NAMESPACE, WEB)
+    world.cluster.unready.add("web")
+    with pytest.raises(Unfinished, match="Deployment/shop/web") as caught:
+        world.up(timeout="1s")
+    assert 2 == len(caught.value.stored.outputs["inventory"])
+    assert caught.value.is_fresh
+
+
+def test_abandoned_creation_is_rolled_back(world: World) -> None:
+    """What a failed first apply made is gone afterwards, the inventory too."""
+    world.push(NAMESPACE, WEB)
+    world.cluster.unready.add("web")
+    with pytest.raises(Unfinished) as caught:
+        world.up(timeout="1s")
+    reasons = repository.abandon(world.call(), caught.value)
+    assert reasons[-1].startswith("rolled back")
+    assert [None, None] == [world.cluster.at(path) for path in (WEB_PATH, PARENT_PATH)]
+
+
+def test_abandoned_adoption_is_kept(world: World) -> None:
+    """What was there before is not deleted because something else failed."""
+    world.push(NAMESPACE, WEB)
+    world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    world.cluster.unready.add("web")
+    with pytest.raises(Unfinished) as caught:
+        world.up(timeout="1s")
+    assert "goes on from there" in repository.abandon(world.call(), caught.value)[-1]
+    assert world.cluster.at(WEB_PATH) is not None
+
+
+def test_read_shows_drift(world: World) -> None:
+    """A changed field shows its live value, a missing object is left out."""
+    world.push(NAMESPACE, FLAGS, WEB)
+    stored = world.up()
+    world.cluster.remove(WEB_PATH)
+    world.cluster.edit(FLAGS_PATH, "kubectl-edit", lambda body: body["data"].update(color="green"))
+    live = repository.read(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert live is not None
+    assert "green" in live.inputs["objects"]["ConfigMap/shop/flags"]
+    assert "Deployment.apps/shop/web" not in live.inputs["objects"]
+
+
+def test_read_without_drift_is_the_state(world: World) -> None:
+    """What the server added is no drift."""
+    world.push(NAMESPACE, FLAGS, SECRET, WEB)
+    stored = world.up()
+    live = repository.read(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert live is not None
+    assert stored.inputs == live.inputs
+
+
+def test_gone_is_proven(world: World) -> None:
+    """Only when parent and objects are gone is the resource gone."""
+    world.push(FLAGS.replace("shop", "default"))
+    stored = world.up()
+    world.cluster.remove(PARENT_PATH)
+    assert repository.read(world.call(), stored.id, stored.outputs, stored.inputs) is not None
+    world.cluster.remove("/api/v1/namespaces/default/configmaps/flags")
+    assert repository.read(world.call(), stored.id, stored.outputs, stored.inputs) is None
+
+
+def test_import_takes_the_inventory_of_the_cluster(world: World) -> None:
+    """The id names the parent; what is in it becomes the state."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    call = replace(world.call(), session=Session({"cluster": {"kubeconfig": world.cluster.kubeconfig}}))
+    found = repository.read(call, stored.id, {}, {})
+    assert found is not None
+    assert stored.outputs["inventory"] == found.outputs["inventory"]
+
+
+def test_import_needs_an_id_of_two_parts(world: World) -> None:
+    """Another id is refused with the form that is expected."""
+    with pytest.raises(InputError, match="namespace/inventoryName"):
+        repository.read(world.call(), "app", {}, {})
+
+
+def test_delete_leaves_nothing(world: World) -> None:
+    """Objects and parent go."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    repository.delete(world.call(), stored.id, stored.outputs)
+    assert [None, None] == [world.cluster.at(path) for path in (FLAGS_PATH, PARENT_PATH)]
+
+
+def test_delete_needs_the_cluster(world: World) -> None:
+    """An unreachable cluster is an error that names the way out, or a warning when that is taken."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    lost = {**stored.outputs, "cluster": {"kubeconfig": NOWHERE}}
+    with pytest.raises(ClusterError, match="deleteUnreachable"):
+        repository.delete(world.call(), stored.id, lost)
+    repository.delete(world.call(), stored.id, {**lost, "deleteUnreachable": True})
+    assert "forgotten" in world.told[-1]
+
+
+def test_suspended_does_nothing(world: World) -> None:
+    """Nothing is resolved, applied or deleted, and the last facts stay."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    world.push(NAMESPACE)
+    world.registry.requests.clear()
+    world.cluster.requests.clear()
+    paused = repository.check(world.call(), stored.inputs, world.program(suspend=True)).inputs
+    assert stored.inputs["digest"] == paused["digest"]
+    repository.update(world.call(), stored.id, stored.outputs, paused)
+    repository.delete(world.call(), stored.id, {**stored.outputs, **paused})
+    assert [] == world.registry.requests + world.cluster.requests
