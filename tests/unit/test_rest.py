@@ -139,6 +139,16 @@ def test_stop_and_deadline_end_requests(cluster: ClusterSimulator) -> None:
     assert [] == cluster.requests
 
 
+def test_operations_have_their_own_deadline(cluster: ClusterSimulator) -> None:
+    """Resources that are applied at the same time share connections, not deadlines and warnings."""
+    rest = access(cluster)
+    other = rest.fork()
+    other.deadline = time.monotonic() - 1
+    assert rest.get(SYSTEM) is not None
+    with pytest.raises(Stopped):
+        other.get(SYSTEM)
+
+
 def test_delete_is_exact(cluster: ClusterSimulator) -> None:
     """Only the object with this uid is deleted; a missing one is gone."""
     body = cluster.put(BODY)

@@ -174,7 +174,7 @@ class _Run:
                 self.bodies[item.id] = {**body, "apiVersion": item.api_version, "kind": item.id.kind}
             self.done += 1
             if verdict.body is not None:
-                self.site.progress(f"{item.id.short} {verdict.action} ({self.done} of {len(self.desired)})")
+                self.site.tell(f"{item.id.short} {verdict.action} ({self.done} of {len(self.desired)})")
 
     def _note(self, item: Object, error: KubeociError) -> None:
         if isinstance(error, Stopped):

@@ -104,8 +104,7 @@ def _foresee(site: Site, item: Object, found: Survey, changing: set[Gvk]) -> Ver
 def _try_creation(site: Site, item: Object, body: Body, found: Survey) -> str:
     """Let the server check an object that does not exist; gives a note where it could not. Raises `Refused`."""
     kind = site.mapper.resolve(*item.gvk)
-    is_elsewhere = item.id.namespace in found.absent
-    ident = _elsewhere(item.id) if is_elsewhere else item.id
+    ident = _elsewhere(item.id) if item.id.namespace in found.absent else item.id
     meta = {**body["metadata"], "name": ident.name, **({"namespace": ident.namespace} if ident.namespace else {})}
     try:
         offer(site, kind, ident, {**body, "metadata": meta}, dry_run=True)
@@ -114,7 +113,7 @@ def _try_creation(site: Site, item: Object, body: Body, found: Survey) -> str:
         if error.status == HTTPStatus.FORBIDDEN or "does not support dry run" in error.what:
             return f"not dry-run: {site.masks.text(told)}"
         raise ClusterError(error.code, told, advice=error.advice) from error
-    return f"tried in the namespace {ident.namespace}" if is_elsewhere else ""
+    return ""
 
 
 def _elsewhere(ident: ObjectId) -> ObjectId:

@@ -126,7 +126,7 @@ def _spare_namespace(item: Decision, staying: set[str]) -> Decision:
 
 
 def _delete_batch(site: Site, batch: Sequence[Decision], done: Pruned) -> None:
-    site.progress(f"deleting {batch[0].entry.id.short}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
+    site.tell(f"deleting {batch[0].entry.id.short}" + (f" and {len(batch) - 1} more" if len(batch) > 1 else ""))
     pending: list[tuple[Kind, ObjectId, str]] = []
     gone: list[Decision] = []
     for item, result in zip(batch, attempt(lambda item: _delete_one(site, item), batch, WRITERS), strict=True):

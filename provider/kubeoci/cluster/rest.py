@@ -39,7 +39,7 @@ METADATA: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,{JSON
 PAGE = 500
 """Objects per request of a list."""
 CONNECTIONS = 64
-"""Sockets per server: 32 writers and 32 watches at most."""
+"""Sockets that are kept per server: 32 writers and 32 watches of one operation. More are closed after use."""
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 RETRIES = 5
@@ -79,7 +79,38 @@ class _Request:
 
 def connect(access: Access, *, stop: threading.Event) -> "Rest":
     """Read the kubeconfig and its credentials. No request is sent yet. Raises ClusterError (`cluster.config`)."""
-    return Rest(lambda: login(access), stop=stop)
+    return Rest(_Link(lambda: login(access)), stop=stop)
+
+
+class _Link:
+    """Credentials and connections, shared by all operations on one server."""
+
+    def __init__(self, source: Callable[[], Login]) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._pool: urllib3.PoolManager | None = None
+        self.login = source()
+        self.has_answered = False
+
+    def pool(self, used: Login) -> "urllib3.PoolManager":
+        """The connections for these credentials, made on first use."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = _pool(used)
+            return self._pool
+
+    def renew(self, used: Login) -> None:
+        """Load the credentials again, once for all threads whose request was refused."""
+        with self._lock:
+            if self.login is used:
+                self.login = self._source()
+                self._pool = None
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        with self._lock:
+            if self._pool:
+                self._pool.clear()
 
 
 class Rest:
@@ -88,12 +119,8 @@ class Rest:
     Further errors: ClusterError `cluster.unreachable`; Stopped once `stop` is set or `deadline` has passed.
     """
 
-    def __init__(self, source: Callable[[], Login], *, stop: threading.Event) -> None:
-        self._source = source
-        self._login = source()
-        self._lock = threading.Lock()
-        self._pool: urllib3.PoolManager | None = None
-        self._has_answered = False
+    def __init__(self, link: _Link, *, stop: threading.Event) -> None:
+        self._link = link
         self._stop = stop
         self.deadline: float = math.inf
         """Seconds of `time.monotonic` after which nothing is sent any more."""
@@ -103,7 +130,11 @@ class Rest:
     @property
     def server(self) -> str:
         """The URL of the server, for messages."""
-        return self._login.server
+        return self._link.login.server
+
+    def fork(self) -> "Rest":
+        """The same connections for one more operation, with a deadline and warnings of its own."""
+        return Rest(self._link, stop=self._stop)
 
     def get(self, path: str) -> Body | None:
         """One object, or None when it, or the namespace it would be in, does not exist."""
@@ -198,8 +229,7 @@ class Rest:
 
     def close(self) -> None:
         """Close all idle connections."""
-        if self._pool:
-            self._pool.clear()
+        self._link.close()
 
     def _request(self, method: str, path: str, query: Mapping[str, str] | None, **rest: Any) -> _Request:  # noqa: ANN401
         filled = {key: value for key, value in (query or {}).items() if value}
@@ -217,13 +247,13 @@ class Rest:
         renewed = False
         for attempt in range(RETRIES + 1):
             self.check()
-            used = self._login
+            used = self._link.login
             try:
                 return self._once(request, used, streams=streams)
             except Refused as error:
                 if error.status == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
-                    self._renew(used)
+                    self._link.renew(used)
                     continue
                 if not error.is_transient or attempt == RETRIES:
                     raise
@@ -241,7 +271,7 @@ class Rest:
         headers = urllib3.HTTPHeaderDict({"Accept": request.accept, "Content-Type": request.content_type})
         for name, value in used.headers:
             headers.add(name, value)
-        pool = self._connections(used)
+        pool = self._link.pool(used)
         timeout = urllib3.Timeout(CONNECT_SECONDS, WATCH_SECONDS + CONNECT_SECONDS if streams else READ_SECONDS)
         try:
             response = pool.request(
@@ -256,7 +286,7 @@ class Rest:
             )
         except urllib3.exceptions.HTTPError as error:
             self._raise_unreachable(error)
-        self._has_answered = True
+        self._link.has_answered = True
         for found in _WARNING.findall(response.headers.get("Warning", "")):
             text = found.replace('\\"', '"')
             if text not in self.warnings:
@@ -272,22 +302,9 @@ class Rest:
         advice = "check that the API server runs and that the kubeconfig names it"
         told = ClusterError("cluster.unreachable", f"no connection: {reason}", where=self.server, advice=advice)
         broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
-        if self._has_answered or isinstance(error, broken):
+        if self._link.has_answered or isinstance(error, broken):
             raise _Broken(told) from error
         raise told from error
-
-    def _connections(self, used: Login) -> "urllib3.PoolManager":
-        with self._lock:
-            if self._pool is None:
-                self._pool = _pool(used)
-            return self._pool
-
-    def _renew(self, used: Login) -> None:
-        """Load the credentials again, once for all threads whose request was refused."""
-        with self._lock:
-            if self._login is used:
-                self._login = self._source()
-                self._pool = None
 
 
 class _Broken(Exception):  # noqa: N818 - a signal inside this module
@@ -333,7 +350,7 @@ class Watch:
 def _pool(used: Login) -> "urllib3.PoolManager":
     import urllib3  # noqa: PLC0415 - as above
 
-    settings: dict[str, Any] = {"maxsize": CONNECTIONS, "block": True}
+    settings: dict[str, Any] = {"maxsize": CONNECTIONS}
     if used.tls:
         settings["ssl_context"] = used.tls
         if not used.tls.check_hostname:  # the user's kubeconfig says so; one line per request would not help

@@ -98,6 +98,7 @@ class Site:
     masks: Masks
     warnings: list[str] = field(default_factory=list)
     ready_by: float = 0.0
+    told: str = ""
 
     @property
     def applyset(self) -> str:
@@ -118,6 +119,13 @@ class Site:
         """Start the time of `timeout_seconds`, and a little more for the records."""
         self.ready_by = time.monotonic() + self.settings.timeout_seconds
         self.rest.deadline = self.ready_by + GRACE_SECONDS
+
+    def tell(self, text: str) -> None:
+        """Show a line of progress, masked, unless it is the one that was shown last."""
+        masked = self.masks.text(text)
+        if masked != self.told:
+            self.told = masked
+            self.progress(masked)
 
     def warn(self, text: str) -> None:
         """Keep a warning, masked and once, for the end of the operation."""

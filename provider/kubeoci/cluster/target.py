@@ -39,8 +39,8 @@ class Target:
         log: Callable[[str], None],
         progress: Callable[[str], None],
     ) -> None:
-        self._rest = rest
-        self._mapper = Mapper(rest)
+        self._rest = rest.fork()  # operations of other resources have deadlines of their own
+        self._mapper = Mapper(self._rest)
         self._settings = settings
         self._stop = stop
         self._log = log

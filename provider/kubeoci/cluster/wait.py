@@ -74,7 +74,7 @@ def gone(site: Site, objects: Iterable[tuple[Kind, ObjectId, str]]) -> dict[Obje
         bodies = {item[1]: body for item, body in pairs}
         if not left:
             break
-        site.progress(f"waiting until {left[0][1].short} is deleted" + _others(len(left) - 1))
+        site.tell(f"waiting until {left[0][1].short} is deleted" + _others(len(left) - 1))
         try:
             site.rest.pause(pause)
         except Stopped as error:
@@ -112,7 +112,7 @@ def _tell(site: Site, states: Mapping[ObjectId, Health]) -> None:
     left = _unready(states)
     if left:
         ident, found = next(iter(left.items()))
-        site.progress(f"waiting: {ident.short}: {site.masks.text(found.message)}" + _others(len(left) - 1))
+        site.tell(f"waiting: {ident.short}: {found.message}" + _others(len(left) - 1))
 
 
 def _others(count: int) -> str:
