@@ -2,7 +2,6 @@
 """Ship ./deploy as an OCI artifact and apply it to the cluster of the current kubeconfig, by the plugin."""
 
 import pulumi
-
 from pulumi_kubeoci import plugin as kubeoci
 
 url = pulumi.Config().require("url")

@@ -2,7 +2,6 @@
 """Ship ./deploy as an OCI artifact and apply it to the cluster of the current kubeconfig."""
 
 import pulumi
-
 import pulumi_kubeoci as kubeoci
 
 url = pulumi.Config().require("url")

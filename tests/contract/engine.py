@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.provider import Provider, RefusedError, State
-from kubeoci.lifecycle.contract import Kind
+from kubeoci.lifecycle.contract import Difference, Kind
 from kubeoci.lifecycle.difference import compare
 from kubeoci.plugin import paths
 from kubeoci.plugin.stubs import engine_pb2, provider_pb2, resource_status_pb2
@@ -186,7 +186,8 @@ def _differences(
     """(path -> add, delete or update; properties that replace)."""
     response = provider.diff(place, old, news, ignore)
     if response.changes == provider_pb2.DiffResponse.DIFF_UNKNOWN:
-        entries = compare(old.inputs, news, {*old.inputs, *news}, ignore)
+        differing = Difference(compare(old.inputs, news, {*old.inputs, *news}))
+        entries = paths.remaining(differing, ignore).entries
         return {path: str(kind) for path, kind in paths.rendered(entries).items()}, list(response.replaces)
     if response.changes == provider_pb2.DiffResponse.DIFF_NONE:
         return {}, []

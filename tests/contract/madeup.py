@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from kubeoci.changes import Action, Change, FieldChange
@@ -40,7 +39,7 @@ def check(call: Call, olds: Values, news: Values) -> Checked:
     return Checked({**news, **_facts(news)}, tuple(failures))
 
 
-def diff(olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+def diff(olds: Values, news: Values) -> Difference:
     """Another url replaces."""
     entries = compare(olds, news, INPUTS | FACTS)
     return Difference(entries, ("url",) if ("url",) in entries else ())

@@ -4,7 +4,7 @@
 import pytest
 
 from kubeoci.lifecycle.contract import Kind, Path
-from kubeoci.lifecycle.difference import compare, render
+from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.values import UNKNOWN, Secret, Value
 
 CASES: list[tuple[Value, Value, dict[Path, Kind]]] = [
@@ -38,22 +38,3 @@ def test_compare_is_symmetric(old: Value, new: Value, expected: dict[Path, Kind]
 def test_other_names_are_passed_over() -> None:
     """Outputs in an old state are no difference."""
     assert {} == compare({"x": 1, "ready": True}, {"x": 1}, {"x"})
-
-
-@pytest.mark.parametrize("ignored", ["files", 'files["a.yaml"]', "digest"])
-def test_ignored_paths_are_left_out(ignored: str) -> None:
-    """`ignoreChanges` covers a path and all below it."""
-    found = compare({"files": {"a.yaml": "1"}, "digest": "1"}, {"files": {"a.yaml": "2"}, "digest": "2"},
-                    {"files", "digest"}, [ignored])  # fmt: skip
-    assert ignored.partition("[")[0] not in {path[0] for path in found}
-    assert 1 == len(found)
-
-
-def test_render_follows_the_path_grammar() -> None:
-    """Keys that are no identifiers stand in quotes, quotes in them are escaped."""
-    assert 'objects["Deployment.apps/shop/web"]' == render(("objects", "Deployment.apps/shop/web"))
-    assert ["ref.tag", "tags[0]", 'files["a\\"b"]'] == [
-        render(("ref", "tag")),
-        render(("tags", 0)),
-        render(("files", 'a"b')),
-    ]

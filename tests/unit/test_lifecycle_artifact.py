@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OCIArtifact from check to delete, against a registry in memory."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,15 @@ def test_a_false_claim_is_not_believed(call: Call, registry: RegistrySimulator) 
     artifact.create(call, evil)
     assert manifest != registry.manifests["app"][evil["digest"]][1]
     assert evil["digest"] != ours["digest"]
+
+
+def test_a_foreign_tag_is_just_another_artifact(call: Call, registry: RegistrySimulator) -> None:
+    """A tag on something that we cannot read does not keep us from pushing."""
+    raw = b'{"schemaVersion": 2}'
+    digest = "sha256:" + hashlib.sha256(raw).hexdigest()
+    registry.manifests["app"] = {digest: ("application/vnd.oci.image.manifest.v1+json", raw)}
+    registry.tags["app"] = {"dev": digest}
+    assert digest != checked(call, registry)["digest"]
 
 
 def test_all_faults_together(call: Call, registry: RegistrySimulator) -> None:

@@ -8,7 +8,6 @@ Rules:
 - tags move last; another host or repository replaces the resource, everything else updates it in place.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +15,9 @@ from kubeoci import artifact as artifacts
 from kubeoci import digest as digests
 from kubeoci import reference as references
 from kubeoci import tree as trees
-from kubeoci.artifact import Artifact
+from kubeoci.artifact import Artifact, Manifest
 from kubeoci.digest import Digest
-from kubeoci.errors import FilesError, KubeociError, RegistryError, flatten
+from kubeoci.errors import ArchiveError, FilesError, KubeociError, RegistryError, flatten
 from kubeoci.lifecycle import pack, settings
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
@@ -61,9 +60,9 @@ def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - 
     return Checked({**program, **known_tags, **facts})
 
 
-def diff(olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+def diff(olds: Values, news: Values) -> Difference:
     """What differs in the inputs; another host or repository replaces."""
-    entries = compare(olds, news, INPUTS | FACTS, ignore)
+    entries = compare(olds, news, INPUTS | FACTS)
     moved = ("url",) in entries and _place(olds) != _place(news)
     return Difference(entries, ("url",) if moved else ())
 
@@ -161,16 +160,26 @@ def _settle(call: Call, given: ArtifactInputs, tree: Tree) -> Digest:
 
 def _same(registry: Registry, given: ArtifactInputs, remote: Digest, built: Artifact) -> bool:
     """Whether `remote` has our tree, format and explicit annotations. Its own word for its tree is only a claim."""
-    manifest = artifacts.parse(registry.manifest(given.repository, remote))
-    explicit = pack.explicit_annotations(given)
-    if manifest.annotations.get(artifacts.TREE_DIGEST) != built.tree_digest or len(manifest.layers) != 1:
-        return False
-    if any(manifest.annotations.get(key) != value for key, value in explicit.items()):
-        return False
-    kinds = (manifest.config.media_type if manifest.config else "", manifest.layers[0].media_type)
-    if kinds != (built.config_descriptor.media_type, built.layer.media_type):
-        return False
-    return pull(registry, given.repository, remote).contents.tree().digest == built.tree_digest
+    try:
+        manifest = artifacts.parse(registry.manifest(given.repository, remote))
+        return _claims(manifest, given, built) and _tree_digest(registry, given, remote) == built.tree_digest
+    except (RegistryError, ArchiveError) as error:
+        if error.code in {"registry.unsupported", "registry.too_large", "archive.unsafe"}:
+            return False  # somebody else's artifact, whatever it is
+        raise
+
+
+def _claims(manifest: Manifest, given: ArtifactInputs, built: Artifact) -> bool:
+    """Whether a manifest says of itself what ours says: cheap to ask, and not yet believed."""
+    wanted = {**pack.explicit_annotations(given), artifacts.TREE_DIGEST: built.tree_digest}
+    said = [layer.media_type for layer in manifest.layers]
+    said += [manifest.config.media_type if manifest.config else ""]
+    is_alike = said == [built.layer.media_type, built.config_descriptor.media_type]
+    return is_alike and all(manifest.annotations.get(key) == value for key, value in wanted.items())
+
+
+def _tree_digest(registry: Registry, given: ArtifactInputs, remote: Digest) -> Digest:
+    return pull(registry, given.repository, remote).contents.tree().digest
 
 
 def _pushed(call: Call, news: Values, previous: str) -> Stored:

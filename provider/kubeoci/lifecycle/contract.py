@@ -114,7 +114,7 @@ class Resource(Protocol):
         """Validate `news` and add the facts. Never raises for what the user wrote: that is a failure."""
         ...
 
-    def diff(self, olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+    def diff(self, olds: Values, news: Values) -> Difference:
         """Compare inputs with inputs. Pure: no network, no clock. `olds` may hold outputs too; they are passed over."""
         ...
 

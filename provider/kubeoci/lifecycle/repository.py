@@ -57,9 +57,9 @@ def check(call: Call, olds: Values, news: Values) -> Checked:
     return Checked({**program, **facts})
 
 
-def diff(olds: Values, news: Values, ignore: Sequence[str] = ()) -> Difference:
+def diff(olds: Values, news: Values) -> Difference:
     """What differs in the inputs; nothing replaces."""
-    return Difference(compare(olds, news, INPUTS | FACTS, ignore))
+    return Difference(compare(olds, news, INPUTS | FACTS))
 
 
 def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:

@@ -151,9 +151,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @guarded
     def Diff(self, request: provider_pb2.DiffRequest, _context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         """Every path that differs, never without the paths; the keys of `diffs` are exactly their first elements."""
-        resource, ignore = self._resource(request.urn), list(request.ignoreChanges)
-        difference = resource.diff(_lenient(request.old_inputs), _lenient(request.news), ignore)
-        difference = paths.remaining(difference, ignore)
+        difference = self._resource(request.urn).diff(_lenient(request.old_inputs), _lenient(request.news))
+        difference = paths.remaining(difference, request.ignoreChanges)
         response = provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if difference.entries else provider_pb2.DiffResponse.DIFF_NONE,
             replaces=difference.replaces,
