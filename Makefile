@@ -8,13 +8,13 @@ demo: tools
 	@$(RUN) python tools/demo.py
 
 test: lint tools
-	@$(RUN) pytest -q -m "not long"
+	@$(RUN) pytest -q -n 4 --maxschedchunk 1 -m "not long"
 
 test-all: lint tools
-	@$(RUN) pytest -q
+	@$(RUN) pytest -q -n 4 --maxschedchunk 1
 
 check: lint
-	@$(RUN) pytest -q tests/unit tests/contract -m "not e2e and not long"
+	@$(RUN) pytest -q -n 4 tests/unit -m "not long"
 
 lint:
 	@$(RUN) sh -c "ruff check && ruff format --check && mypy"

@@ -57,7 +57,7 @@ def story(
     project = new_project(request.param, {f"{name}:url": f"{registry_recorder.address}/{name}/app"})
     project.environment["KUBECONFIG"] = str(cluster_recorder.kubeconfig)
     yield Story(project, registry_recorder, cluster_recorder, request.param.endswith("plugin"))
-    project.destroy()
+    project.destroy("--skip-preview")
 
 
 def find(steps: Steps, ending: str) -> dict[str, Any]:
@@ -73,13 +73,13 @@ def changed(step: dict[str, Any]) -> set[str]:
 def test_whole_story(story: Story, rig: Rig) -> None:
     """Preview, up, edit, preview, up, remove, up, up again, drift, refresh, up: each says and does what it should."""
     preview_of_nothing(story)
-    story.project.up()
+    story.project.up("--skip-preview")
     assert (3, FILES) == (replicas(rig), set(artifact_files(story)))
     edit_is_previewed_and_applied(story, rig)
     removed_file_is_pruned(story, rig)
     nothing_to_do(story)
     drift_is_shown_and_mended(story, rig)
-    story.project.destroy()
+    story.project.destroy("--skip-preview")
     assert rig.api.get("/api/v1/namespaces/shop") is None
 
 
@@ -110,7 +110,7 @@ def edit_is_previewed_and_applied(story: Story, rig: Rig) -> None:
         assert {"spec.replicas": "3 => 5"} == find(steps, "apps/v1:Deployment::app/shop/web")["newState"]["inputs"]
     assert "replicas: 3 => 5" in story.project.preview("--diff")
     assert [] == story.writes()
-    story.project.up()
+    story.project.up("--skip-preview")
     assert 5 == replicas(rig)
     applied = [request.partition("?")[0] for request in story.cluster.writes() if "/secrets/" not in request]
     assert [f"PATCH {DEPLOYMENT}"] == applied
@@ -121,7 +121,7 @@ def removed_file_is_pruned(story: Story, rig: Rig) -> None:
     (story.project.folder / "deploy" / "service.yaml").unlink()
     assert 'objects["Service/shop/web"]' in changed(find(story.plan(), "OCIRepository::app"))
     story.forget()
-    story.project.up()
+    story.project.up("--skip-preview")
     assert rig.api.get(SERVICE) is None
     assert [f"DELETE {SERVICE}"] == [request for request in story.cluster.writes() if "/secrets/" not in request]
 
@@ -136,10 +136,10 @@ def nothing_to_do(story: Story) -> None:
 def drift_is_shown_and_mended(story: Story, rig: Rig) -> None:
     """A field that somebody changed shows in a refresh, and the next update sets it back."""
     rig.api.request("PATCH", f"{DEPLOYMENT}?fieldManager=kubectl-edit", {"spec": {"replicas": 1}})
-    story.project.refresh()
+    story.project.refresh("--skip-preview")
     steps = story.plan()
     assert {'objects["Deployment.apps/shop/web"]'} == changed(find(steps, "OCIRepository::app"))
-    story.project.up()
+    story.project.up("--skip-preview")
     assert 5 == replicas(rig)
 
 
