@@ -11,7 +11,7 @@ import pytest
 from kubeoci.lifecycle import artifact
 from kubeoci.lifecycle.contract import Call, Kind
 from kubeoci.lifecycle.session import Session
-from kubeoci.lifecycle.values import UNKNOWN
+from kubeoci.lifecycle.values import UNKNOWN, Secret
 from simulator.registry import RegistrySimulator
 
 
@@ -137,6 +137,15 @@ def test_a_foreign_tag_is_just_another_artifact(call: Call, registry: RegistrySi
     registry.manifests["app"] = {digest: ("application/vnd.oci.image.manifest.v1+json", raw)}
     registry.tags["app"] = {"dev": digest}
     assert digest != checked(call, registry)["digest"]
+
+
+def test_what_reveals_a_secret_is_one(call: Call, registry: RegistrySimulator) -> None:
+    """A secret url and secret tags stay secret in facts and outputs."""
+    result = artifact.check(call, {}, program(registry, url=Secret(f"{registry.host}/app:v1"), tags=None))
+    assert ((), Secret(["v1"])) == (result.failures, result.inputs["tags"])
+    stored = artifact.create(call, result.inputs)
+    assert isinstance(stored.outputs["reference"], Secret)
+    assert Secret(["dev"]) == artifact.check(call, {}, program(registry, tags=Secret(["dev"]))).inputs["tags"]
 
 
 def test_all_faults_together(call: Call, registry: RegistrySimulator) -> None:

@@ -266,6 +266,42 @@ def test_read_without_drift_is_the_state(world: World) -> None:
     assert stored.inputs == live.inputs
 
 
+def test_drift_of_a_secret_is_seen_and_not_told(world: World) -> None:
+    """A changed value shows that it changed, and nothing else."""
+    world.push(NAMESPACE, SECRET)
+    stored = world.up()
+    path = "/api/v1/namespaces/shop/secrets/login"
+    world.cluster.edit(path, "kubectl-edit", lambda body: body["data"].update(pw="aHVudGVyMg=="))
+    live = repository.read(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert live is not None
+    assert "*** (after)" in live.inputs["objects"]["Secret/shop/login"]
+    assert "aHVudGVyMg" not in str(live)
+
+
+def test_read_does_without_a_registry(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A registry that is gone keeps nobody from destroying: drift is not looked for, and that is said."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    monkeypatch.setenv("KUBEOCI_CACHE", str(tmp_path / "empty"))
+    world.registry.manifests.clear()
+    live = repository.read(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert live is not None
+    assert stored.inputs == live.inputs
+    assert world.told[-1].startswith("warning: drift is not looked for")
+
+
+def test_lost_cluster_can_be_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment gives the way out that a state without a cluster cannot."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    lost = {**stored.inputs, "cluster": {"kubeconfig": NOWHERE}}
+    with pytest.raises(ClusterError, match=r"cluster\.unreachable"):
+        repository.read(world.call(), stored.id, stored.outputs, lost)
+    monkeypatch.setenv("KUBEOCI_DELETE_UNREACHABLE", "true")
+    assert repository.read(world.call(), stored.id, stored.outputs, lost) is not None
+    repository.delete(world.call(), stored.id, {**stored.outputs, **lost})
+
+
 def test_gone_is_proven(world: World) -> None:
     """Only when parent and objects are gone is the resource gone."""
     world.push(FLAGS.replace("shop", "default"))
@@ -305,7 +341,7 @@ def test_delete_needs_the_cluster(world: World) -> None:
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
     lost = {**stored.outputs, "cluster": {"kubeconfig": NOWHERE}}
-    with pytest.raises(ClusterError, match="deleteUnreachable"):
+    with pytest.raises(ClusterError, match="KUBEOCI_DELETE_UNREACHABLE"):
         repository.delete(world.call(), stored.id, lost)
     repository.delete(world.call(), stored.id, {**lost, "deleteUnreachable": True})
     assert "forgotten" in world.told[-1]

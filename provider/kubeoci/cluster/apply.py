@@ -82,8 +82,8 @@ class _Run:
         """Apply one stage and wait for what later ones need. Whether the next one may start."""
         before = len(self.faults)
         for batch in order.batches(stage):
-            todo = [item for item in batch if item.id not in self.changes]
-            for item, result in zip(todo, attempt(self._one, todo, WRITERS), strict=True):
+            due = [item for item in batch if item.id not in self.changes]
+            for item, result in zip(due, attempt(self._one, due, WRITERS), strict=True):
                 if isinstance(result, KubeociError):
                     self._note(item, result)
         if len(self.faults) == before and number < 2 and stage:  # noqa: PLR2004 - the last stage is waited for later

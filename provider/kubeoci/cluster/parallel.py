@@ -20,11 +20,11 @@ def attempt(function: Callable[[Item], Result], items: Iterable[Item], workers: 
         except KubeociError as error:
             return error
 
-    todo = list(items)
-    if len(todo) <= 1:
-        return [guarded(item) for item in todo]
-    with ThreadPoolExecutor(min(workers, len(todo)), thread_name_prefix="kubeoci") as pool:
-        return list(pool.map(guarded, todo))
+    due = list(items)
+    if len(due) <= 1:
+        return [guarded(item) for item in due]
+    with ThreadPoolExecutor(min(workers, len(due)), thread_name_prefix="kubeoci") as pool:
+        return list(pool.map(guarded, due))
 
 
 def each(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:

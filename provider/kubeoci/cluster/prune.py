@@ -71,9 +71,9 @@ def delete(site: Site, decisions: Sequence[Decision]) -> Pruned:
     for item in decisions:
         if item.action in {Action.SKIPPED, Action.UNKNOWN}:
             site.warn(f"{item.entry.id.short} is not deleted: {item.note}")
-    todo = {item.entry.id: item for item in decisions if item.action is Action.DELETED}
-    for batch in order.deletion_batches(todo):
-        _delete_batch(site, [todo[ident] for ident in batch], done)
+    due = {item.entry.id: item for item in decisions if item.action is Action.DELETED}
+    for batch in order.deletion_batches(due):
+        _delete_batch(site, [due[ident] for ident in batch], done)
     return done
 
 

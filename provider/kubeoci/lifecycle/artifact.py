@@ -24,7 +24,7 @@ from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.pull import open_registry, pull
 from kubeoci.lifecycle.settings import Access, ArtifactInputs
-from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal
+from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry
 from kubeoci.tree import Tree
@@ -56,8 +56,9 @@ def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - 
             facts["digest"] = _settle(call, given, tree)
         except (KubeociError, ExceptionGroup) as error:
             return Checked(dict(news), tuple(str(fault) for fault in flatten(error)))
-    known_tags = {} if "tags" in reader.pending or "url" in reader.pending else {"tags": list(given.tags)}
-    return Checked({**program, **known_tags, **facts})
+    if program.get("tags") is None and "url" not in reader.pending:
+        program["tags"] = veiled(list(given.tags), program["url"])  # the tag in the url, or the default
+    return Checked({**program, **facts})
 
 
 def diff(olds: Values, news: Values) -> Difference:
@@ -74,9 +75,9 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:  # noqa
         return Planned({**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}, message="known after apply")
     given = _given(news)
     built = pack.held(call.session.cache, digests.parse(digest))
-    outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN), "reference": f"{given.repository}@{digest}"}
+    outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN), "reference": _reference(news, given, digest)}
     if built is not None:
-        outputs |= _described(given, built)
+        outputs |= _described(built)
     return Planned(outputs, message=_message(given, built, olds, news))
 
 
@@ -92,7 +93,7 @@ def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noq
 
 def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
     """The artifact as the registry has it: None when its digest is gone; only tags that still point to it are kept."""
-    place = references.parse(str(outputs.get("reference") or ident))  # an id stays that of the first push
+    place = references.parse(str(reveal(outputs.get("reference")) or ident))  # an id stays that of the first push
     if place.digest is None:
         raise RegistryError(
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
@@ -118,7 +119,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
     # the output `annotations` is the manifest's own, with keys that an input may not have
     given = _given({name: value for name, value in outputs.items() if name != "annotations"})
-    place = references.parse(str(outputs.get("reference") or ident))
+    place = references.parse(str(reveal(outputs.get("reference")) or ident))
     if given.on_delete == "keep" or place.digest is None:
         call.log(Severity.INFO, f"{place} stays in the registry (onDelete: keep)")
         return
@@ -202,14 +203,22 @@ def _pushed(call: Call, news: Values, previous: str) -> Stored:
         immutable_tags=given.immutable_tags,
     )
     before = previous or str(pushed.previous.get(given.tags[0]) or "")
-    outputs = {**news, **_described(given, built), "previousDigest": before if before != digest else ""}
+    outputs = {
+        **news,
+        **_described(built),
+        "reference": _reference(news, given, digest),
+        "previousDigest": before if before != digest else "",
+    }
     return Stored(f"{given.repository}@{digest}", outputs, dict(news))
 
 
-def _described(given: ArtifactInputs, built: Artifact) -> dict[str, Value]:
+def _reference(news: Values, given: ArtifactInputs, digest: str) -> Value:
+    return veiled(f"{given.repository}@{digest}", news.get("url"))
+
+
+def _described(built: Artifact) -> dict[str, Value]:
     """The outputs that follow from the artifact alone."""
     return {
-        "reference": f"{given.repository}@{built.digest}",
         "treeDigest": str(built.tree_digest),
         "size": built.layer.size,
         "annotations": dict(built.annotations),

@@ -2,9 +2,8 @@
 """What an OCIRepository refers to: the digest that a reference means now, its files, and the objects in them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kubeoci import digest as digests
 from kubeoci import ignore, objects, ranges
@@ -13,7 +12,6 @@ from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.rest import Access
 from kubeoci.digest import Digest
 from kubeoci.errors import ClusterError, RegistryError
-from kubeoci.identity import ObjectId
 from kubeoci.lifecycle import command
 from kubeoci.lifecycle.contract import Call
 from kubeoci.lifecycle.pull import Pulled, open_registry, pull
@@ -99,14 +97,15 @@ def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bo
         digest: which artifact.
         ask_cluster: whether the scope of a kind that nobody here knows may be asked of the API server.
     """
-    shape = (digest, given.layer_media_type, given.path, given.ignore, given.namespace, given.target_namespace)
-    memo = call.session.contents
-    if shape not in memo:
+    place = access(given) if ask_cluster else None
+    source = (digest, given.layer_media_type, given.path, given.ignore)
+    shape = (*source, given.namespace, given.target_namespace, place)
+    found = call.session.contents.get(shape)
+    if found is None:
         pulled = pull(open_registry(call, given.access), given.repository, digest, given.layer_media_type)
-        memo[shape] = _build(call, given, pulled, ask_cluster=ask_cluster)
-        while len(memo) > 4:  # noqa: PLR2004 - two artifacts, before and after
-            memo.pop(next(iter(memo)))
-    return memo[shape]
+        found = _build(call, given, pulled, ask_cluster=ask_cluster)
+        call.session.contents.put(shape, found)
+    return found
 
 
 def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
@@ -128,12 +127,6 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         documents=documents(loaded.objects, Masks(item.body for item in loaded.objects)),
         warnings=(*patterns.warnings, *pulled.contents.warnings, *loaded.warnings),
     )
-
-
-def live_documents(desired: Sequence[Object], live: Mapping[ObjectId, dict[str, Any]]) -> dict[str, str]:
-    """Objects that drifted, as masked YAML of our fields with their live values."""
-    drifted = [replace(item, body=live[item.id]) for item in desired if item.id in live]
-    return documents(drifted, Masks(item.body for item in [*desired, *drifted]))
 
 
 class _Scopes:

@@ -42,6 +42,9 @@ def pull(registry: Registry, repository: Repository, digest: Digest, media_type:
     Raises `RegistryError` when it is not there or not what its digest says, `ArchiveError` when it cannot be unpacked.
     """
     manifest = artifact.parse(registry.manifest(repository, digest))
+    if manifest.children:  # an index: fine where only one of its artifacts can be meant
+        child = artifact.select_child(manifest)
+        manifest = artifact.parse(registry.manifest(repository, child.digest), child.media_type)
     layer = artifact.select_layer(manifest, media_type)
     with registry.blob(repository, layer) as blob:
         return Pulled(digest, manifest, untar.read(blob, layer.media_type))

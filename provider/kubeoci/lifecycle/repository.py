@@ -13,16 +13,17 @@ from typing import Any, Final
 
 from kubeoci import digest as digests
 from kubeoci.changes import Action, summary
+from kubeoci.cluster.display import drifted
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
-from kubeoci.errors import ClusterError, InputError, KubeociError, flatten
+from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
 from kubeoci.lifecycle import content, offline, settings
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.settings import RepositoryInputs
-from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal
+from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 
 INPUTS: Final = settings.REPOSITORY
 FACTS: Final = frozenset({"digest", "revision", "files", "objects"})
@@ -46,7 +47,7 @@ def check(call: Call, olds: Values, news: Values) -> Checked:
     try:
         if not reader.pending & _SOURCE:
             found = content.resolve(call, given)
-            facts |= {"digest": str(found.digest), "revision": found.revision}
+            facts |= {"digest": str(found.digest), "revision": veiled(found.revision, program.get("ref"))}
             if not reader.pending & _SHAPE:
                 loaded = content.load(call, given, found.digest, ask_cluster="cluster" not in reader.pending)
                 facts |= {"files": loaded.files, "objects": loaded.documents}
@@ -108,17 +109,25 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
     given = _given(call, inputs)
     if given.suspend or not isinstance(inputs.get("digest"), str):
         return Stored(ident, dict(outputs), dict(inputs))
-    target = _target(call, given)
-    _same_place(target, ident, outputs, given)
-    desired = _desired(call, given, inputs)
-    drift = target.drift(desired, _recorded(outputs))
+    stored = Stored(ident, dict(outputs), dict(inputs))
+    try:
+        target = _target(call, given)
+        _same_place(target, ident, outputs, given)
+        loaded = _loaded(call, given, inputs)
+        desired = loaded.objects if loaded else ()
+        drift = target.drift(desired, _recorded(outputs))
+    except ClusterError as error:
+        if error.code != _GONE or not given.delete_unreachable:
+            raise
+        call.log(Severity.WARNING, f"not looked at: {error}")
+        return stored
     if not drift.parent_found and drift.found == 0:
         return None
-    documents = dict(content.load(call, given, digests.parse(str(inputs["digest"]))).documents)
-    for missing in drift.missing:
-        documents.pop(str(missing), None)
-    documents |= content.live_documents(desired, drift.live)
-    live = {**inputs, "objects": documents}
+    if loaded is None:
+        return stored
+    missing = {str(ident) for ident in drift.missing}
+    documents = {name: text for name, text in loaded.documents.items() if name not in missing}
+    live = {**inputs, "objects": documents | drifted(desired, drift.live)}
     return Stored(ident, {**outputs, **live}, live)
 
 
@@ -136,7 +145,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         if error.code != _GONE:
             raise
         if not given.delete_unreachable:
-            advice = f"{error.advice}; if the cluster is gone for good, set deleteUnreachable: true"
+            advice = f"{error.advice}; if the cluster is gone for good, run with KUBEOCI_DELETE_UNREACHABLE=true"
             raise ClusterError(error.code, error.what, where=error.where, advice=advice) from error
         call.log(Severity.WARNING, f"{error.what}: its objects are forgotten (deleteUnreachable)")
         return
@@ -192,6 +201,15 @@ def _desired(call: Call, given: RepositoryInputs, news: Values) -> Sequence[Any]
     return content.load(call, given, digests.parse(str(news["digest"]))).objects
 
 
+def _loaded(call: Call, given: RepositoryInputs, inputs: Values) -> content.Content | None:
+    """The artifact that was applied; None with a warning when no registry gives it: a destroy must not need one."""
+    try:
+        return content.load(call, given, digests.parse(str(inputs["digest"])))
+    except RegistryError as error:
+        call.log(Severity.WARNING, f"drift is not looked for: {error}")
+        return None
+
+
 def _recorded(values: Values) -> tuple[Entry, ...]:
     """The inventory of a state; empty when there is none."""
     entries = reveal(values.get("inventory"))
@@ -226,7 +244,7 @@ def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
         return Stored(place, {**olds, **news, "ready": False}, dict(news))
     target = _target(call, given)
     uid = _same_place(target, ident, olds, given)
-    outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(news["revision"]))
+    outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(reveal(news["revision"])))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
     stored = Stored(place, _outputs(call, given, news, uid, outcome), dict(news))
@@ -244,11 +262,11 @@ def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
 
 
 def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcome: Outcome) -> dict[str, Value]:
-    revision = str(news["revision"])
+    tag = str(reveal(news["revision"])).rpartition("@")[0]
     loaded = content.load(call, given, digests.parse(str(news["digest"])))
     return {
         **news,
-        "tag": revision.rpartition("@")[0],
+        "tag": veiled(tag, news["revision"]),
         "annotations": dict(loaded.annotations),
         "inventory": [entry.plain() for entry in outcome.inventory],
         "clusterUid": uid,

@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from kubeoci.lifecycle.values import UNKNOWN, Values
 
@@ -19,6 +19,30 @@ CONFIG: Final = frozenset({"cluster", "namespace"})
 """Names of the provider's configuration: defaults for `cluster` and `namespace` of every OCIRepository."""
 
 
+Item = TypeVar("Item")
+
+
+class Recent(Generic[Item]):
+    """The last `size` things that were put in, for several threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: dict[Hashable, Item] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Item | None:
+        """What was put in under `key`, unless it is forgotten."""
+        with self._lock:
+            return self._items.get(key)
+
+    def put(self, key: Hashable, item: Item) -> None:
+        """Keep `item`, and forget the oldest when there are too many."""
+        with self._lock:
+            self._items[key] = item
+            while len(self._items) > self._size:
+                del self._items[next(iter(self._items))]
+
+
 class Session:
     """One configured provider. A cluster is opened on first use and kept.
 
@@ -28,7 +52,7 @@ class Session:
     def __init__(self, config: Values | None = None, *, stop: threading.Event | None = None) -> None:
         self.config: Values = dict(config or {})
         self.stop = stop or threading.Event()
-        self.contents: dict[Hashable, Content] = {}  # loaded artifacts, kept by kubeoci.lifecycle.content
+        self.contents: Recent[Content] = Recent(4)  # two loaded artifacts, before and after, of two resources
         self._lock = threading.RLock()
         self._cache: Cache | None = None
         self._clusters: dict[Access, Rest] = {}

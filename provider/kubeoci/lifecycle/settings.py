@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inputs of both resources as typed values, and every fault in them with its property path."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -157,7 +158,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
         allow_empty=reader.boolean("allowEmpty", default=False),
         deletion_policy=reader.choice("deletionPolicy", ("MirrorPrune", "Delete", "Orphan"), "MirrorPrune"),
-        delete_unreachable=reader.boolean("deleteUnreachable", default=False),
+        delete_unreachable=reader.boolean("deleteUnreachable", default=_forgets()),
         kubeconfig=kubeconfig,
         context=context,
         namespace=_label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
@@ -282,6 +283,11 @@ def _cluster(reader: Reader, config: Values) -> tuple[str, str]:
         if section is not None:
             reader.faults += section.faults
     return (section.text("kubeconfig"), section.text("context")) if section else ("", "")
+
+
+def _forgets() -> bool:
+    """`KUBEOCI_DELETE_UNREACHABLE=true`: the way out when the state of a lost cluster says otherwise."""
+    return os.environ.get("KUBEOCI_DELETE_UNREACHABLE", "").lower() in {"1", "true"}
 
 
 def _label(reader: Reader, name: str, default: str) -> str:

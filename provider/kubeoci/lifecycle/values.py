@@ -52,6 +52,20 @@ def reveal(value: Value) -> Value:
     return value
 
 
+def has_secret(value: Value) -> bool:
+    """Whether `value` is, or holds at any depth, a `Secret`."""
+    if isinstance(value, dict):
+        return any(has_secret(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_secret(item) for item in value)
+    return isinstance(value, Secret)
+
+
+def veiled(value: Value, *sources: Value) -> Value:
+    """`value` as a `Secret` if one of the `sources` that it was made from is one: what reveals a secret is one."""
+    return Secret(value) if any(map(has_secret, sources)) else value
+
+
 def has_unknown(value: Value) -> bool:
     """Whether `value` is, or holds at any depth, something not known yet."""
     if isinstance(value, Secret):
