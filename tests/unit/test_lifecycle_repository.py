@@ -132,6 +132,12 @@ def test_bad_manifests_are_told_together(world: World) -> None:
     assert [True, True] == ["0.yaml:" in result.failures[0], "manifest.duplicate" in result.failures[1]]
 
 
+def test_each_fault_is_told_once(world: World) -> None:
+    """A setting that several parts read is one failure."""
+    result = repository.check(world.call(), {}, world.program(timeout="soon", ref={"tag": 1.0}))
+    assert ["ref.tag", "timeout"] == sorted(failure.partition(":")[0] for failure in result.failures)
+
+
 def test_unknown_reference_fails_nothing(world: World) -> None:
     """What depends on something unknown is unknown."""
     result = repository.check(world.call(), {}, world.program(ref={"digest": UNKNOWN}))

@@ -40,7 +40,8 @@ def check(call: Call, olds: Values, news: Values) -> Checked:
     program = {name: value for name, value in news.items() if name not in FACTS}
     given, reader = settings.repository(program, call.session.config)
     if reader.faults:
-        return Checked(dict(news), tuple(str(fault) for fault in reader.faults))
+        # one setting may be read for registry and cluster, and is told once
+        return Checked(dict(news), tuple(dict.fromkeys(map(str, reader.faults))))
     if given.suspend:  # nothing is resolved: the last facts stay
         return Checked({**program, **{name: olds[name] for name in FACTS if name in olds}})
     facts: dict[str, Value] = dict.fromkeys(FACTS, UNKNOWN)
