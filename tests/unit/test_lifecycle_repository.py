@@ -157,6 +157,18 @@ def test_plan_shows_fields_and_writes_nothing(world: World) -> None:
     assert planned.message.endswith("1 configured, 1 unchanged")
 
 
+def test_fields_left_to_others_are_told(world: World) -> None:
+    """A controller's replicas stay, and plan and update say so."""
+    world.push(NAMESPACE, WEB)
+    stored = world.up()
+    world.cluster.edit(WEB_PATH, "autoscaler", lambda body: body["spec"].update(replicas=9))
+    told = "info: Deployment/shop/web unchanged (kept theirs: .spec.replicas of autoscaler)"
+    repository.plan(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert 1 == world.told.count(told)
+    repository.update(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert 2 == world.told.count(told)
+
+
 def test_plan_without_a_cluster_warns(world: World) -> None:
     """An unreachable cluster is a warning in a preview, and the last objects are what is compared with."""
     world.push(NAMESPACE, FLAGS)

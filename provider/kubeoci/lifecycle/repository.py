@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubeoci import digest as digests
-from kubeoci.changes import Action, summary
+from kubeoci.changes import Action, Change, summary
 from kubeoci.cluster.display import drifted
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
@@ -84,6 +84,7 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:
         return _offline(call, given, olds, news, outputs, str(error))
     for warning in planned.warnings:
         call.log(Severity.WARNING, warning)
+    _remark(call, planned.changes)
     message = f"{_step(given, olds, news)}; {summary(planned.changes)}"
     return Planned(outputs, planned.changes, planned.bodies, message)
 
@@ -248,6 +249,7 @@ def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(reveal(news["revision"])))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
+    _remark(call, outcome.changes)
     stored = Stored(place, _outputs(call, given, news, uid, outcome), dict(news))
     if not outcome.reasons:
         call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
@@ -273,6 +275,13 @@ def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcom
         "clusterUid": uid,
         "ready": given.wait and not outcome.reasons,
     }
+
+
+def _remark(call: Call, changes: Sequence[Change]) -> None:
+    """Tell what the action alone does not: fields that were left to others, objects that were there before."""
+    for change in changes:
+        if change.note and change.action in {Action.UNCHANGED, Action.CONFIGURED}:
+            call.log(Severity.INFO, str(change))
 
 
 def _offline(
