@@ -122,16 +122,15 @@ def _broken(call: Call, stored: Stored) -> None:
 
 def _unfinished(call: Call, stored: Stored) -> None:
     _write({**_world(), stored.id: stored.outputs["files"]})
-    raise Unfinished(
-        "cluster.not_ready", "not ready", stored=stored, reasons=["Deployment/shop/web is not ready", "so is the other"]
-    )
+    reasons = ["Deployment/shop/web is not ready", "so is the other"]
+    raise Unfinished("cluster.not_ready", reasons, stored=stored)
 
 
 def _huge(call: Call, stored: Stored) -> None:
     files = {f"{index}.yaml": "x" * 100 for index in range(30_000)}
     outputs = {**stored.outputs, "files": files, "inventory": ["kept"]}
     large = Stored(stored.id, outputs, {**stored.inputs, "files": files})
-    raise Unfinished("cluster.not_ready", "not ready", stored=large, reasons=["one of many is not ready"])
+    raise Unfinished("cluster.not_ready", ["one of many is not ready"], stored=large)
 
 
 def _slow(call: Call, stored: Stored) -> None:

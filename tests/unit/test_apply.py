@@ -139,7 +139,7 @@ def test_failed_object_does_not_stop_its_stage(cluster: ClusterSimulator) -> Non
     status = b'{"kind":"Status","message":"data: too colourful"}'
     cluster.fail(f"PATCH {FLAGS_PATH}", Fault(status=400, body=status))
     outcome = up(cluster, *SHOP)
-    assert ("ConfigMap/shop/flags (1.yaml:1): data: too colourful",) == outcome.reasons
+    assert ("ConfigMap/shop/flags (1.yaml:1): data: too colourful (cluster.invalid)",) == outcome.reasons
     assert ("cluster.invalid", True) == (outcome.code, outcome.written)
     assert [False, True, True] == [bool(entry.uid) for entry in outcome.inventory]
     assert () == up(cluster, *SHOP, recorded=outcome.inventory).reasons
@@ -150,7 +150,7 @@ def test_failed_stage_stops_the_next(cluster: ClusterSimulator) -> None:
     cluster.fail("PATCH /api/v1/namespaces/shop", Fault(status=403, body=b'{"kind":"Status","message":"no"}'))
     outcome = up(cluster, *SHOP)
     assert (
-        "Namespace/shop (0.yaml:1): no; ask for a role that allows this",
+        "Namespace/shop (0.yaml:1): no; ask for a role that allows this (cluster.forbidden)",
         "2 objects were not applied, because an earlier stage failed",
     ) == outcome.reasons
 
@@ -160,7 +160,7 @@ def test_secret_values_do_not_reach_reasons(cluster: ClusterSimulator) -> None:
     status = b'{"kind":"Status","message":"data.pw: Invalid value: \\"correct-horse\\""}'
     cluster.fail("PATCH /api/v1/namespaces/shop/secrets", Fault(status=400, body=status))
     outcome = up(cluster, NAMESPACE, SECRET)
-    assert ('Secret/shop/login (1.yaml:1): data.pw: Invalid value: "***"',) == outcome.reasons
+    assert ('Secret/shop/login (1.yaml:1): data.pw: Invalid value: "***" (cluster.invalid)',) == outcome.reasons
 
 
 def test_immutable_field_is_replaced_with_force(cluster: ClusterSimulator) -> None:

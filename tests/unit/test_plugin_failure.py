@@ -101,7 +101,7 @@ def test_foreign_exception_from_elsewhere_has_no_place() -> None:
 def unfinished(**outputs: Any) -> Unfinished:
     """A half-made resource."""
     stored = Stored("default/app", outputs, {"url": "oci://host/app"})
-    return Unfinished("cluster.not_ready", "not ready", stored=stored, reasons=["web is not ready"])
+    return Unfinished("cluster.not_ready", ["web is not ready"], stored=stored)
 
 
 def test_unfinished_leaves_its_resource_in_the_metadata() -> None:
@@ -113,7 +113,7 @@ def test_unfinished_leaves_its_resource_in_the_metadata() -> None:
 
 def test_unfinished_without_id_is_a_plain_failure() -> None:
     """The engine refuses a resource without an id."""
-    nothing = Unfinished("cluster.failed", "x", stored=Stored("", {}), reasons=["it failed"])
+    nothing = Unfinished("cluster.failed", ["it failed"], stored=Stored("", {}))
     assert (("UNAVAILABLE", "it failed"), ()) == aborted(nothing)
 
 

@@ -79,7 +79,7 @@ def test_refused_deletion_stays_in_the_inventory(cluster: ClusterSimulator) -> N
     """The next run tries again."""
     cluster.fail("DELETE ", Fault(status=403, body=b'{"kind":"Status","message":"no"}'))
     outcome = without_flags(cluster)
-    assert ("ConfigMap/shop/flags: no; ask for a role that allows this",) == outcome.reasons
+    assert ("ConfigMap/shop/flags: no; ask for a role that allows this (cluster.forbidden)",) == outcome.reasons
     assert FLAGS_ID in {entry.id for entry in outcome.inventory}
     assert "ConfigMap/shop/flags deleted" == str(without_flags(cluster).changes[-1])
 
@@ -158,7 +158,7 @@ def test_destroy_keeps_what_it_could_not_delete(cluster: ClusterSimulator) -> No
     """The inventory stays as long as an object does."""
     cluster.fail(f"DELETE {WEB_PATH}", Fault(status=403, body=b'{"kind":"Status","message":"no"}'))
     outcome = target(cluster).destroy(())
-    assert ["Deployment/shop/web: no; ask for a role that allows this"] == list(outcome.reasons)
+    assert ["Deployment/shop/web: no; ask for a role that allows this (cluster.forbidden)"] == list(outcome.reasons)
     assert "Deployment/shop/web" in {entry.id.short for entry in outcome.inventory}
     assert cluster.at(PARENT_PATH) is not None
 

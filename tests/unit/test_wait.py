@@ -48,7 +48,7 @@ def test_change_arrives_by_watch(cluster: ClusterSimulator) -> None:
 def test_deadline_says_what_is_missing(cluster: ClusterSimulator) -> None:
     """Each unready object is named with its progress; the inventory is complete."""
     outcome = up(cluster, timeout_seconds=0.6)
-    assert ("Deployment/shop/web: 1 of 2 replicas created",) == outcome.reasons
+    assert ("Deployment/shop/web: not ready in time: 1 of 2 replicas created (cluster.not_ready)",) == outcome.reasons
     assert ("cluster.not_ready", 2) == (outcome.code, len(outcome.inventory))
 
 
@@ -89,4 +89,5 @@ def test_cut_watch_lists_again(cluster: ClusterSimulator, monkeypatch: pytest.Mo
 def test_deleted_object_is_told(cluster: ClusterSimulator) -> None:
     """Somebody deletes what we wait for."""
     threading.Timer(0.3, cluster.remove, [WEB_PATH]).start()
-    assert ("Deployment/shop/web: somebody deleted it meanwhile",) == up(cluster, timeout_seconds=1.0).reasons
+    told = "Deployment/shop/web: somebody deleted it meanwhile (cluster.not_ready)"
+    assert (told,) == up(cluster, timeout_seconds=1.0).reasons

@@ -13,6 +13,7 @@ from kubeoci.changes import Action, Change
 from kubeoci.cluster import inventory, marks, order, prune, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.conflicts import offer
+from kubeoci.cluster.health import State
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.judge import Verdict, is_leaving, judge
 from kubeoci.cluster.mapper import Kind
@@ -225,7 +226,9 @@ class _Run:
             self.faults.append(error)
             return False
         for ident, found in unready.items():
-            fault = ClusterError("cluster.not_ready", found.message or found.reason)
+            told = found.message or found.reason
+            what = f"not ready in time: {told}" if found.state is State.IN_PROGRESS else told
+            fault = ClusterError("cluster.not_ready", what)
             self.faults.append(self.site.fault(ident.short, fault))
         return not unready
 
@@ -236,14 +239,9 @@ def tell(faults: Sequence[KubeociError], undone: int) -> tuple[str, tuple[str, .
     others = [error for error in faults if not isinstance(error, Stopped)]
     rest = "1 object was not applied" if undone == 1 else f"{undone} objects were not applied"
     sentences = [f"{stops[0].what}{f'; {rest}' if undone else ''}; run again to finish"] if stops else []
-    sentences += [_sentence(error) for error in others]
+    sentences += [str(error) for error in others]
     if others and undone and not stops:
         sentences.append(f"{rest}, because an earlier stage failed")
     codes = {error.code for error in faults}
     code = stops[0].code if stops else codes.pop() if len(codes) == 1 else "cluster.incomplete" if codes else ""
     return code, tuple(dict.fromkeys(sentences))
-
-
-def _sentence(error: KubeociError) -> str:
-    place = f"{error.where}: " if error.where else ""
-    return f"{place}{error.what}" + (f"; {error.advice}" if error.advice else "")

@@ -87,20 +87,27 @@ class Stored:
     inputs: dict[str, Value] = field(default_factory=dict)
 
 
-class Unfinished(KubeociError):  # noqa: N818 - the resource exists, only not as wanted
-    """Something was written and something failed. The resource exists: `stored` must reach the state.
+class Incomplete(KubeociError):  # noqa: N818 - part of it is done
+    """Several things went wrong; `reasons` are complete sentences with their codes, one for each."""
 
-    `reasons` are complete sentences, one per thing that went wrong. `is_fresh`: all of it was made by this very run.
-    """
-
-    def __init__(self, code: str, what: str, *, stored: Stored, reasons: Sequence[str], is_fresh: bool = False) -> None:
-        super().__init__(code, what)
-        self.stored = stored
+    def __init__(self, code: str, reasons: Sequence[str]) -> None:
+        super().__init__(code, "not everything could be done")
         self.reasons = tuple(reasons)
-        self.is_fresh = is_fresh
 
     def __str__(self) -> str:
         return "\n".join(self.reasons) or super().__str__()
+
+
+class Unfinished(Incomplete):
+    """Something was written and something failed. The resource exists: `stored` must reach the state.
+
+    `is_fresh`: all of it was made by this very run.
+    """
+
+    def __init__(self, code: str, reasons: Sequence[str], *, stored: Stored, is_fresh: bool = False) -> None:
+        super().__init__(code, reasons)
+        self.stored = stored
+        self.is_fresh = is_fresh
 
 
 class Resource(Protocol):

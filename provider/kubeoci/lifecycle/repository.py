@@ -19,7 +19,7 @@ from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
 from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
 from kubeoci.lifecycle import content, offline, settings
-from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
+from kubeoci.lifecycle.contract import Call, Checked, Difference, Incomplete, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.settings import RepositoryInputs
@@ -154,7 +154,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
     if outcome.reasons:
-        raise ClusterError(outcome.code or "cluster.incomplete", "\n".join(outcome.reasons))
+        raise Incomplete(outcome.code or "cluster.incomplete", outcome.reasons)
 
 
 def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
@@ -258,10 +258,8 @@ def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     if outcome.written:
         made = {change.subject for change in outcome.changes if change.action is Action.CREATED}
         is_fresh = all(entry.id in made for entry in outcome.inventory if entry.uid)
-        raise Unfinished(
-            code, "not everything could be applied", stored=stored, reasons=outcome.reasons, is_fresh=is_fresh
-        )
-    raise ClusterError(code, "\n".join(outcome.reasons))
+        raise Unfinished(code, outcome.reasons, stored=stored, is_fresh=is_fresh)
+    raise Incomplete(code, outcome.reasons)
 
 
 def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcome: Outcome) -> dict[str, Value]:

@@ -120,7 +120,7 @@ class Adapter:
             return self._resource.create(call, props)
         except Unfinished as failure:
             reasons = self._resource.abandon(call, failure)
-            raise Unfinished(failure.code, failure.what, stored=failure.stored, reasons=reasons) from failure
+            raise Unfinished(failure.code, reasons, stored=failure.stored) from failure
 
     def _read(self, ident: str, props: dict[str, Any]) -> dynamic.ReadResult:
         outputs = decoded(props, [])
