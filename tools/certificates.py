@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The certificates of a test control plane, valid for a day, on loopback only."""
+"""The certificates of test servers on loopback and of a token service, valid for a day."""
 
 import datetime as dt
 import ipaddress
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -34,6 +34,14 @@ def write_all(folder: Path) -> None:
     (folder / "sa.pub").write_bytes(public)
 
 
+def write_signer(folder: Path) -> None:
+    """Write `signer.crt|key`: an RSA key that signs tokens, and its self-signed certificate."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = _name("kubeoci token service")
+    _write_certificate(folder / "signer.crt", _unsigned(subject, subject, key.public_key()).sign(key, SHA256()))
+    _write_key(folder / "signer.key", key)
+
+
 def _name(common: str, organization: str = "") -> x509.Name:
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
     if organization:
@@ -41,7 +49,9 @@ def _name(common: str, organization: str = "") -> x509.Name:
     return x509.Name(parts)
 
 
-def _unsigned(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _unsigned(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -58,6 +68,6 @@ def _write_certificate(path: Path, certificate: x509.Certificate) -> None:
     path.write_bytes(certificate.public_bytes(Encoding.PEM))
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))

@@ -23,11 +23,10 @@ import toolbox
 from api import Api, ApiError
 from environment import PROGRAMS, VENV
 from processes import MARK, Processes, accepts, end_marked, free_ports, private_folder
+from registries import LOGIN, start_distribution
 
-LOGIN = ("kubeoci", "kubeoci-rig")
-"""User and password of the private registry."""
+__all__ = ["LOGIN", "Rig", "kubeconfig"]
 
-_LOGIN_LINE = "kubeoci:$2a$04$nKqWOMG3St.3ZwipeI417uLlLRtXL.NNQV/i9sxCJ.ISKTEYY8KgG\n"  # bcrypt of LOGIN
 _CONTROL_PLANE = ("etcd", "kubernetes")
 _LANGUAGE = ("pulumi", "pulumi-language-python")
 _KUBELET = Path(__file__).with_name("kubelet.py")
@@ -83,28 +82,12 @@ class Rig:
         if self._wanted["registry"]:
             self.registry = self._start_registry("registry")
         if self._wanted["private"]:
-            self.private_registry = self._start_registry("private-registry", _LOGIN_LINE)
+            self.private_registry = self._start_registry("private-registry", login=True)
         if self._wanted["cluster"]:
             self._start_cluster()
 
-    def _start_registry(self, name: str, login_line: str = "") -> str:
-        """Start `distribution` in memory, deletion allowed; with `login_line` only for that user."""
-        (port,) = free_ports(1)
-        passwords = self.folder / f"{name}.htpasswd"
-        passwords.write_text(login_line)
-        config = {
-            "version": 0.1,
-            "log": {"level": "warn"},
-            "storage": {"inmemory": {}, "delete": {"enabled": True}},
-            "http": {"addr": f"127.0.0.1:{port}", "secret": "one registry, one secret"},
-        }
-        if login_line:
-            config["auth"] = {"htpasswd": {"realm": "kubeoci rig", "path": str(passwords)}}
-        path = self.folder / f"{name}.yaml"
-        path.write_text(json.dumps(config))
-        self._processes.start(name, [self._tools["registry"], "serve", path], {"OTEL_TRACES_EXPORTER": "none"})
-        self._processes.wait(name, lambda: accepts(port))
-        return f"127.0.0.1:{port}"
+    def _start_registry(self, name: str, *, login: bool = False) -> str:
+        return start_distribution(self._processes, self.folder, self._tools["registry"], name, login=login)
 
     def _start_cluster(self) -> None:
         """Start the control plane in the order of need; what does not need each other starts together."""
