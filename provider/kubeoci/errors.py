@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "registry.unsupported": "the artifact or the registry lacks what this needs",
     "registry.immutable_tag": "the tag exists with another digest and must not move",
     "registry.conflict": "another writer changed the same thing",
+    "registry.layout": "a folder is no OCI image layout, a broken one, or cannot be used",
     "registry.credentials": "a credential source cannot be read",
     "archive.unsafe": "a layer holds something that must not be unpacked",
     "cluster.unreachable": "no connection to the Kubernetes API server",

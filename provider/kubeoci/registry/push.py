@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from kubeoci.artifact import MANIFEST, Artifact, Format
 from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
-from kubeoci.reference import Repository
 from kubeoci.registry.answer import Refused
-from kubeoci.registry.remote import PUSH, Registry
+from kubeoci.registry.protocols import PUSH, Place, Target
 
 _TRANSFERS = 8
 _FRESH_SECONDS = 5.0
@@ -25,6 +24,7 @@ _MEMO = "pushed"
 _BLOB_MISSING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Pushed:
 
 
 def push(
-    registry: Registry,
-    repository: Repository,
+    registry: Target[P],
+    repository: P,
     artifact: Artifact,
     open_layer: Callable[[], BinaryIO],
     tags: Sequence[str],
@@ -50,15 +50,15 @@ def push(
     Tags are not compare-and-swap in any registry: each is looked at again right before it moves when the first look is
     over five seconds old, and always with `immutable_tags`; a race of one round trip remains.
 
-    Raises `registry.immutable_tag` (before anything is sent), and what `Registry` raises.
+    Raises `registry.immutable_tag` (before anything is sent), and what `registry` raises.
     """
     return _Push(registry, repository, artifact, open_layer, immutable_tags).run(list(dict.fromkeys(tags)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Push:
-    registry: Registry
-    repository: Repository
+class _Push(Generic[P]):
+    registry: Target[P]
+    repository: P
     artifact: Artifact
     open_layer: Callable[[], BinaryIO]
     immutable: bool

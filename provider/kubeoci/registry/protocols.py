@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where artifacts lie, and what can be done there: each role one to four methods, composed by name.
+
+A `Place` is a repository of a registry or a folder in the OCI image layout. `remote.Registry` and
+`memory.MemoryRegistry` serve repositories, `layout.Layouts` serves folders; they satisfy these roles by their shape,
+and a function asks for the least that it needs. Whoever serves a place checks digest and size of everything it reads.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, TypeVar
+
+from kubeoci import digest as digests
+from kubeoci import reference
+from kubeoci.artifact import Descriptor
+from kubeoci.digest import Digest
+from kubeoci.errors import KubeociError
+from kubeoci.reference import Reference, Repository
+
+PULL = "pull"
+PUSH = "pull,push"
+LAYOUT_SCHEME = "oci-layout:"
+
+_NO_PATH = re.compile(r"[\x00-\x1f\x7f:@]|^//")
+_DRIVE = re.compile(r"[A-Za-z]:(?=[\\/])")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder in the OCI image layout. `path` is as the user wrote it: relative to the working folder, or absolute."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{LAYOUT_SCHEME}{self.path}"
+
+
+Place = Repository | Folder
+P_contra = TypeVar("P_contra", bound=Place, contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A place with a tag, a digest, both or neither. Where both are given the digest decides."""
+
+    place: Place
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __str__(self) -> str:
+        return f"{self.place}" + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def parse(text: str) -> Located:
+    """`oci-layout:PATH[@DIGEST]`, or a reference to a registry as `reference.parse` takes it.
+
+    A tag cannot stand behind a path: `:` and `@` are no part of one, but for a drive letter.
+    Raises `reference.invalid`.
+    """
+    if not text.startswith(LAYOUT_SCHEME):
+        found: Reference = reference.parse(text)
+        return Located(found.repository, found.tag, found.digest)
+    path, mark, digest = text.removeprefix(LAYOUT_SCHEME).partition("@")
+    if not path or _NO_PATH.search(_DRIVE.sub("", path, count=1)):
+        raise KubeociError(
+            "reference.invalid",
+            f"{text!r} names no folder: a path has no control characters, ':' or '@', and begins with at most one '/'",
+            advice=f"write {LAYOUT_SCHEME}PATH, and give the tag apart",
+        )
+    return Located(Folder(path), None, digests.parse(digest) if mark else None)
+
+
+class Resolver(Protocol[P_contra]):
+    """Knows what a tag means. `actions` is what a token must allow, where there are tokens."""
+
+    def tag(self, place: P_contra, tag: str, /, *, actions: str = PULL) -> Digest | None:
+        """The digest that a tag names now; None where there is no such tag or place."""
+        ...
+
+
+class Lister(Protocol[P_contra]):
+    """Knows all tags."""
+
+    def tags(self, place: P_contra, /) -> list[str]:
+        """All tags. Raises `registry.not_found` where there is no such place."""
+        ...
+
+
+class Fetcher(Protocol[P_contra]):
+    """Reads by digest only; what it returns has that digest. Raises `registry.not_found` for what is not there."""
+
+    def manifest(self, place: P_contra, digest: Digest, /) -> bytes:
+        """The raw bytes of a manifest or index."""
+        ...
+
+    def blob(self, place: P_contra, descriptor: Descriptor, /) -> BinaryIO:
+        """The bytes of a blob, all of them checked. To be closed by the caller."""
+        ...
+
+
+class Pusher(Protocol[P_contra]):
+    """Stores: blobs first, manifests after what they name."""
+
+    def exists(self, place: P_contra, digest: Digest, /, *, actions: str = PULL) -> bool:
+        """Whether the manifest is there."""
+        ...
+
+    def has_blob(self, place: P_contra, digest: Digest, /) -> bool:
+        """Whether the blob is there."""
+        ...
+
+    def put_blob(
+        self, place: P_contra, descriptor: Descriptor, source: Callable[[], BinaryIO], /, *, absent: bool = False
+    ) -> bool:
+        """Store a blob; False when it was there. `source` opens its bytes; `absent`: it is not, so do not ask."""
+        ...
+
+    def put_manifest(self, place: P_contra, ref: str, raw: bytes, media_type: str, /) -> None:
+        """Store a manifest under a tag or its digest. Raises a `Refused` with its reasons when blobs are missing."""
+        ...
+
+
+class Deleter(Protocol[P_contra]):
+    """Removes names and manifests; blobs stay."""
+
+    def delete_tag(self, place: P_contra, tag: str, /) -> None:
+        """Remove a tag, nothing else; gone already is fine."""
+        ...
+
+    def delete_manifest(self, place: P_contra, digest: Digest, /) -> None:
+        """Remove a manifest and the tags that name it; gone already is fine."""
+        ...
+
+
+class Notes(Protocol):
+    """Remembers small things between operations; forgetting one costs a question, nothing else."""
+
+    def note(self, kind: str, key: str, value: Mapping[str, object], /) -> None:
+        """Remember `value` under `kind` (`[a-z-]+`) and any `key`."""
+        ...
+
+    def recall(self, kind: str, key: str, /) -> Mapping[str, object] | None:
+        """What was noted last, or None."""
+        ...
+
+
+class Target(Resolver[P_contra], Pusher[P_contra], Protocol[P_contra]):
+    """What a push needs."""
+
+    @property
+    def cache(self) -> Notes:
+        """Where it is noted what was pushed."""
+        ...
+
+
+class Store(Target[P_contra], Fetcher[P_contra], Lister[P_contra], Deleter[P_contra], Protocol[P_contra]):
+    """All roles."""

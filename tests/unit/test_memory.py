@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubeoci.registry.memory: a registry for tests keeps the rules of a real one."""
+
+from io import BytesIO
+
+import pytest
+
+from kubeoci import artifact, digest
+from kubeoci.archive import Layer
+from kubeoci.artifact import MANIFEST, Artifact
+from kubeoci.errors import RegistryError
+from kubeoci.reference import Repository
+from kubeoci.registry.memory import MemoryRegistry
+from kubeoci.registry.push import Pushed, push
+
+LAYER = b"packed" * 100
+APP = Repository("registry.test", "app")
+
+
+def make(**annotations: str) -> Artifact:
+    """An artifact of one layer."""
+    packed = Layer(digest.of(LAYER), digest.of(b"tar"), len(LAYER))
+    return artifact.build(packed, digest.of(b"tree"), annotations=annotations)
+
+
+@pytest.fixture
+def registry() -> MemoryRegistry:
+    """A registry that has `app:v1`."""
+    registry = MemoryRegistry()
+    push(registry, APP, make(), lambda: BytesIO(LAYER), ["v1"])
+    return registry
+
+
+def test_what_is_pushed_is_there(registry: MemoryRegistry) -> None:
+    """Tag, manifest and layer come back as they were sent."""
+    assert make().digest == registry.tag(APP, "v1")
+    assert make().manifest == registry.manifest(APP, make().digest)
+    assert registry.blob(APP, make().layer).read() == LAYER
+    assert ["v1"] == registry.tags(APP)
+
+
+def test_second_push_sends_nothing(registry: MemoryRegistry) -> None:
+    """An unchanged artifact is found by its tag; under a new tag by its digest."""
+    expected = Pushed(make().digest, {"v1": make().digest})
+    assert expected == push(registry, APP, make(), lambda: BytesIO(LAYER), ["v1"])
+    assert 0 == push(registry, APP, make(), lambda: BytesIO(LAYER), ["v2"]).uploaded
+
+
+def test_immutable_tag_does_not_move(registry: MemoryRegistry) -> None:
+    """The rule of the push holds here too."""
+    with pytest.raises(RegistryError, match=r"registry\.immutable_tag"):
+        push(registry, APP, make(team="shop"), lambda: BytesIO(LAYER), ["v1"], immutable_tags=True)
+
+
+def test_deleting_a_manifest_takes_its_tags(registry: MemoryRegistry) -> None:
+    """A tag alone goes without the manifest; the manifest takes its tags along; twice is fine."""
+    registry.put_manifest(APP, "v2", make().manifest, MANIFEST)
+    for _ in range(2):
+        registry.delete_tag(APP, "v1")
+    assert (["v2"], True) == (registry.tags(APP), registry.exists(APP, make().digest))
+    for _ in range(2):
+        registry.delete_manifest(APP, make().digest)
+    assert (None, False) == (registry.tag(APP, "v2"), registry.exists(APP, make().digest))
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    """Missing things are `registry.not_found`, and a missing tag is None."""
+    empty = MemoryRegistry()
+    assert empty.tag(APP, "v1") is None
+    for ask in (lambda: empty.tags(APP), lambda: empty.manifest(APP, make().digest)):
+        with pytest.raises(RegistryError, match=r"registry\.not_found"):
+            ask()
+
+
+def test_damage_is_seen(registry: MemoryRegistry) -> None:
+    """Bytes are checked when they are read, and when they are stored."""
+    registry.blobs[APP][make().layer.digest] = LAYER[:-1] + b"?"
+    for data in (LAYER[:-1] + b"?", LAYER[:-1]):
+        registry.blobs[APP][make().layer.digest] = data
+        with pytest.raises(RegistryError, match=r"registry\.digest_mismatch"):
+            registry.blob(APP, make().layer)
+        with pytest.raises(RegistryError, match=r"registry\.digest_mismatch"):
+            registry.put_blob(APP, make().layer, lambda data=data: BytesIO(data), absent=True)  # type: ignore[misc]
+
+
+def test_manifest_comes_after_its_blobs(registry: MemoryRegistry) -> None:
+    """A push to a registry that lost a blob brings it again."""
+    del registry.blobs[APP][make().layer.digest]
+    with pytest.raises(RegistryError, match="missing"):
+        registry.put_manifest(APP, "v2", make().manifest, MANIFEST)
+    registry.delete_manifest(APP, make().digest)
+    push(registry, APP, make(), lambda: BytesIO(LAYER), ["v2"])
+    assert registry.has_blob(APP, make().layer.digest)
