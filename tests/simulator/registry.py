@@ -6,14 +6,15 @@
         assert ["HEAD /v2/app/manifests/v1"] == registry.requests
 
 `requests` holds every request in order, without its query (`targets` has it); `authorizations` the scheme of each
-`Authorization`. `blobs`, `manifests` and `tags` are open to look into and to change. A fault hits the next requests
-that start with a text:
+`Authorization`, `secrets` all of it. `blobs`, `manifests` and `tags` are open to look into and to change. A fault hits
+the next requests that start with a text:
 
     registry.fail("GET /v2/app/blobs/", Fault(status=503, headers={"Retry-After": "0"}), times=2)
     registry.fail("GET /v2/app/blobs/", Fault(cut=10))             # ten bytes, then the connection breaks
     registry.fail("GET /v2/app/blobs/", Fault(body=b"other"))      # a good status with other bytes
     registry.fail("PUT /v2/app/", Fault(drop=True))                # no answer at all
     registry.fail("HEAD /v2/app/", Fault(delay=2.0))               # seconds before the answer
+    registry.fail("GET /v2/app/", Fault(trickle=0.05))             # seconds before each byte of headers and body
 """
 
 import base64
@@ -24,9 +25,13 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase, RawIOBase
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _MANIFEST = re.compile(r"/v2/(.+)/manifests/([^/]+)")
 _BLOB = re.compile(r"/v2/(.+)/blobs/(sha\d+:[0-9a-f]+)")
@@ -45,6 +50,7 @@ class Fault:
     cut: int | None = None
     drop: bool = False
     delay: float = 0.0
+    trickle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class RegistrySimulator:
         self.requests: list[str] = []
         self.targets: list[str] = []
         self.authorizations: list[str] = []
+        self.secrets: list[str] = []
         self.blobs: dict[str, dict[str, bytes]] = {}
         self.manifests: dict[str, dict[str, tuple[str, bytes]]] = {}
         self.tags: dict[str, dict[str, str]] = {}
@@ -103,7 +110,7 @@ class RegistrySimulator:
 
     def clear(self) -> None:
         """Forget what was asked so far."""
-        for record in (self.requests, self.targets, self.authorizations):
+        for record in (self.requests, self.targets, self.authorizations, self.secrets):
             record.clear()
 
     def add(self, repository: str, tag: str, manifest: bytes, media_type: str, *blobs: bytes) -> str:
@@ -121,7 +128,8 @@ class RegistrySimulator:
         with self._lock:
             self.requests.append(line)
             self.targets.append(target)
-            self.authorizations.append(headers.get("authorization", "").partition(" ")[0])
+            self.secrets.append(headers.get("authorization", ""))
+            self.authorizations.append(self.secrets[-1].partition(" ")[0])
             fault = self._take(line)
             if fault.status:
                 return Reply(fault.status, fault.headers, fault.body or b""), fault
@@ -222,7 +230,7 @@ class RegistrySimulator:
 
     def _session(self, _method: str, target: str, match: re.Match[str], _headers: dict[str, str], body: bytes) -> Reply:
         digest = parse_qs(urlsplit(target).query).get("digest", [""])[0]
-        if digest != _digest(body):
+        if digest != _digest(body, digest.partition(":")[0]):
             return _error(400, "DIGEST_INVALID")
         self.blobs.setdefault(match[1], {})[digest] = body
         return Reply(201, {"Docker-Content-Digest": digest})
@@ -247,6 +255,19 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: a client that leaves in the middle is what some tests are about."""
 
 
+class _Slow(RawIOBase):
+    """Passes on one byte at a time."""
+
+    def __init__(self, stream: BufferedIOBase, leaving: threading.Event, seconds: float) -> None:
+        self._stream, self._leaving, self._seconds = stream, leaving, seconds
+
+    def write(self, data: "ReadableBuffer") -> int:
+        for number in bytes(data):
+            self._leaving.wait(self._seconds)
+            self._stream.write(bytes([number]))
+        return len(bytes(data))
+
+
 class _Handler(BaseHTTPRequestHandler):
     simulator: RegistrySimulator
     protocol_version = "HTTP/1.1"
@@ -263,6 +284,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.drop:
             self.close_connection = True
             return
+        if fault.trickle:
+            self.wfile = _Slow(self.wfile, self.simulator.leaving, fault.trickle)
+            self.close_connection = True
         self.send_response(reply.status)
         length = {} if "Transfer-Encoding" in reply.headers else {"Content-Length": str(len(reply.body))}
         for name, value in (length | reply.headers).items():
@@ -275,8 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _any  # noqa: N815 - the names of the base class
 
 
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+def _digest(data: bytes, algorithm: str = "sha256") -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def _error(status: int, code: str, headers: dict[str, str] | None = None) -> Reply:

@@ -13,7 +13,7 @@ from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import auth
 from kubeoci.registry.answer import Answer
-from kubeoci.registry.auth import check_realm, read_token
+from kubeoci.registry.auth import check_allowed, check_realm, read_token
 from kubeoci.registry.connections import Origin
 from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.remote import Registry, Shared
@@ -270,6 +270,30 @@ def test_realms_that_do_not(realm: str) -> None:
     with pytest.raises(RegistryError) as caught:
         check_realm(realm, Origin.of("https://reg.io"))
     assert "registry.unsafe_redirect" == caught.value.code
+
+
+def test_realms_that_are_allowed(bearer: RegistrySimulator, tmp_path: Path) -> None:
+    """With a list, credentials go to what it names, and the rest is refused before anything is sent."""
+    for path, expected in (("/token", None), ("/other", "`realms` does not let credentials go to")):
+        realms = (("ghcr.io", "https://ghcr.io/token"), (bearer.host, f"http://{bearer.host}{path}"))
+        registry = connect(tmp_path, Settings(credentials=ANN, realms=realms, limits=QUICK))
+        bearer.clear()
+        if expected is None:
+            assert registry.tag(app(bearer), "v1")
+        else:
+            with pytest.raises(RegistryError, match=expected):
+                registry.tag(app(bearer), "v1")
+            assert [HEAD] == bearer.requests
+
+
+@pytest.mark.parametrize("realm", ["https://auth.docker.io/token", "https://auth.docker.io:443/token?x=1"])
+def test_realms_are_compared_without_query(realm: str) -> None:
+    """The port counts that is used; the registry is the one of the reference."""
+    hub = Repository("docker.io", "library/nginx")
+    check_allowed(realm, hub, [("docker.io", "https://auth.docker.io/token")])
+    for realms in ([("ghcr.io", realm)], [("docker.io", "https://auth.docker.io/")]):
+        with pytest.raises(RegistryError, match=r"registry\.unsafe_redirect"):
+            check_allowed(realm, hub, realms)
 
 
 @pytest.mark.parametrize(

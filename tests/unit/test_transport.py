@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from kubeoci.errors import KubeociError, RegistryError, Stopped
 from kubeoci.registry.answer import Answer, failure, visible
-from kubeoci.registry.connections import Connections, Origin, is_link_local, is_private
+from kubeoci.registry.connections import Connections, Origin, Route, is_link_local, is_private
 from kubeoci.registry.deadline import Deadline
 from kubeoci.registry.transport import Limits, Request, Settings, Transport, retry_after
 from simulator.client import QUICK
@@ -332,7 +332,7 @@ def test_long_pause_between_sessions_is_refused() -> None:
 def test_bad_ca_is_told() -> None:
     """A `ca` that is no certificate is not passed over."""
     with pytest.raises(RegistryError, match="holds no PEM certificate"):
-        Connections().pool(Origin.of("https://h/"), "junk")
+        Connections().pool(Origin.of("https://h/"), Route(ca="junk"))
 
 
 def test_complaints_are_shown_without_control_characters() -> None:

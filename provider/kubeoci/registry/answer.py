@@ -27,9 +27,9 @@ _TLS_ADVICE = "set `insecure: false`: the registry speaks TLS"  # Go's servers s
 
 
 def visible(url: str) -> str:
-    """`url` without user, query and fragment: what may stand in a message or a log."""
+    """`url` without user, query, fragment and control characters: what may stand in a message or a log."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return _CONTROL.sub(" ", f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 @dataclass(frozen=True, slots=True)

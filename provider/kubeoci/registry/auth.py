@@ -9,7 +9,7 @@ HTTP; a Basic realm is a text and never asked. Tokens are kept for the process.
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from urllib.parse import urlencode, urlsplit
@@ -74,7 +74,9 @@ class Authority:
         memory: Memory,
         given: Credentials | None = None,
         environment: Mapping[str, str] | None = None,
+        realms: Sequence[tuple[str, str]] = (),
     ) -> None:
+        self._realms = realms
         self._transport = transport
         self._memory = memory
         self._given = given
@@ -143,6 +145,7 @@ class Authority:
             return f"Bearer {held.registry_token}"
         realm, service = known.get("realm"), known.get("service")
         check_realm(realm, origin)
+        check_allowed(realm, repository, self._realms)
         key = TokenKey(origin, realm, service, scopes, held.fingerprint)
         with self._memory.turn(key):
             token = self._memory.token(key)
@@ -155,15 +158,25 @@ class Authority:
         """Ask the token service; if it refuses our scopes, once more with those of the challenge alone."""
         search = self._search(repository)
         held = search.credentials or Credentials()
-        answer = self._transport.send(self._token_request(key, held, key.scopes))
+        answer = self._ask(self._token_request(key, held, key.scopes))
         alone = challenges.merge(known.get("scope"))
         if answer.status in {400, 401, 403} and alone and alone != key.scopes:
-            answer = self._transport.send(self._token_request(key, held, alone))
+            answer = self._ask(self._token_request(key, held, alone))
         if answer.status in {401, 403}:
             raise self._unauthorized(answer, repository)
         if answer.status != _OK:
             raise failure(answer)
         return read_token(answer)
+
+    def _ask(self, request: Request) -> Answer:
+        """What the token service says; more than a token can be is none."""
+        try:
+            return self._transport.send(request)
+        except RegistryError as error:
+            if error.code != "registry.too_large":
+                raise
+            what = f"the token service sent no token, but {error.what}"
+            raise RegistryError("registry.unauthorized", what, where=error.where) from error
 
     def _token_request(self, key: TokenKey, held: Credentials, scopes: tuple[str, ...]) -> Request:
         limit = self._transport.limits.max_token_bytes
@@ -172,10 +185,13 @@ class Authority:
             form = [("grant_type", "refresh_token"), *service, ("scope", " ".join(scopes))]
             data = urlencode([*form, ("refresh_token", held.identity_token), ("client_id", "kubeoci")]).encode()
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            return Request("POST", key.realm, kind, lambda: BytesIO(data), len(data), limit, redirects=False)
+            foreign = Origin.of(key.realm) != key.origin
+            return Request(
+                "POST", key.realm, kind, lambda: BytesIO(data), len(data), limit, redirects=False, foreign=foreign
+            )
         query = urlencode([*service, *(("scope", scope) for scope in scopes)])
         url = key.realm + ("&" if urlsplit(key.realm).query else "?") + query
-        request = Request("GET", url, max_bytes=limit, redirects=False)
+        request = Request("GET", url, max_bytes=limit, redirects=False, foreign=Origin.of(url) != key.origin)
         return request.having(Authorization=held.basic if held.username else "")
 
     def _search(self, repository: Repository) -> Search:
@@ -213,6 +229,19 @@ def check_realm(realm: str, origin: Origin) -> None:
     else:
         return
     raise RegistryError("registry.unsafe_redirect", f"{reason}: {visible(realm)}", where=_url(origin))
+
+
+def check_allowed(realm: str, repository: Repository, realms: Sequence[tuple[str, str]]) -> None:
+    """Whether `realms`, if there are any, name this token service for this registry; queries do not count.
+
+    Raises `registry.unsafe_redirect`.
+    """
+    wanted = Origin.of(realm), urlsplit(realm).path or "/"
+    allowed = [(Origin.of(url), urlsplit(url).path or "/") for host, url in realms if host == repository.host]
+    if realms and wanted not in allowed:
+        what = f"`realms` does not let credentials go to the token service {visible(realm)}"
+        advice = f"add it to `realms` for {repository.host} if you trust it"
+        raise RegistryError("registry.unsafe_redirect", what, where=str(repository), advice=advice)
 
 
 def read_token(answer: Answer) -> tuple[str, float]:

@@ -3,20 +3,25 @@
 
 import ipaddress
 import ssl
+import tempfile
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kubeoci.errors import RegistryError
+from kubeoci.registry import proxy as proxies
 from kubeoci.registry.answer import visible
+from kubeoci.registry.proxy import Proxies
 
 if TYPE_CHECKING:
     import urllib3
 
 _PORTS = {"http": 80, "https": 443}
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17  # must be sent within the limit for connecting: not more than a slow line takes in ten seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +39,50 @@ class Origin:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
         except (ValueError, KeyError) as error:
-            raise RegistryError("registry.unsafe_redirect", "not an http(s) URL", where=url[:200]) from error
+            shown = url.partition("?")[0].rpartition("@")[2][:200]
+            raise RegistryError("registry.unsafe_redirect", f"not an http(s) URL: {shown!r}") from error
         if not parts.hostname or parts.username is not None:
             raise RegistryError("registry.unsafe_redirect", "a URL without a host, or with a user", where=visible(url))
         return cls(parts.scheme, parts.hostname, port)
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What connections to an origin are made of: PEM texts, and the URL of a proxy (empty: the environment decides).
+
+    `ca` is trusted in addition to the system's authorities. `certificate` and its `key` say who we are.
+    """
+
+    ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
+
+
 class Connections:
-    """Open connections and pauses of this process, by origin. Thread-safe."""
+    """Open connections and pauses of this process, by origin. Thread-safe.
 
-    def __init__(self) -> None:
+    The variables of the environment that name proxies are read once, when the first connection is made.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._lock = threading.Lock()
-        self._pools: dict[tuple[Origin, str], urllib3.HTTPConnectionPool] = {}
+        self._pools: dict[tuple[Origin, Route], urllib3.HTTPConnectionPool] = {}
         self._paused: dict[Origin, float] = {}
+        self._environment = environment
+        self._proxies: Proxies | None = None
 
-    def pool(self, origin: Origin, ca: str) -> "urllib3.HTTPConnectionPool":
-        """The pool for an origin and the certificates trusted there, made on first use."""
+    def pool(self, origin: Origin, route: Route) -> "urllib3.HTTPConnectionPool":
+        """The pool for an origin and a way to it, made on first use.
+
+        Raises `registry.credentials` for texts that are no PEM, `registry.unreachable` for a proxy that is no URL.
+        """
         with self._lock:
-            if (origin, ca) not in self._pools:
-                self._pools[origin, ca] = _make_pool(origin, ca)
-            return self._pools[origin, ca]
+            if (origin, route) not in self._pools:
+                self._proxies = self._proxies or Proxies.of(self._environment)
+                proxy = route.proxy or self._proxies.to(origin.scheme, origin.host, origin.port)
+                self._pools[origin, route] = _make_pool(origin, route, proxy)
+            return self._pools[origin, route]
 
     def pause(self, origin: Origin, seconds: float) -> None:
         """Nobody asks this origin for so long: it said that it is asked too often."""
@@ -82,17 +111,48 @@ def is_link_local(host: str) -> bool:
         return False
 
 
-def _make_pool(origin: Origin, ca: str) -> "urllib3.HTTPConnectionPool":
+def _make_pool(origin: Origin, route: Route, proxy: str) -> "urllib3.HTTPConnectionPool":
     import urllib3  # noqa: PLC0415 - loaded with the first request
 
-    if origin.scheme == "http":
-        return urllib3.HTTPConnectionPool(origin.host, origin.port, maxsize=32, block=True, blocksize=_BLOCK)
+    options: dict[str, Any] = {"maxsize": 32, "block": True, "blocksize": _BLOCK}
+    if origin.scheme == "https":
+        options["ssl_context"] = _context(origin, route)
+    if not proxy:
+        kind = urllib3.HTTPSConnectionPool if origin.scheme == "https" else urllib3.HTTPConnectionPool
+        return _timed(kind(origin.host, origin.port, **options))
+    url, user = proxies.split(proxy)
+    options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=user) if user else None
+    options["proxy_ssl_context"] = ssl.create_default_context() if url.startswith("https:") else None
+    return _timed(urllib3.ProxyManager(url, **options).connection_from_host(origin.host, origin.port, origin.scheme))
+
+
+def _timed(pool: "urllib3.HTTPConnectionPool") -> "urllib3.HTTPConnectionPool":
+    """Let the answers of a pool end with their operation."""
+    from kubeoci.registry.timed import TimedResponse  # noqa: PLC0415 - loaded with the first request
+
+    pool.ConnectionCls = type("TimedConnection", (pool.ConnectionCls,), {"response_class": TimedResponse})
+    return pool
+
+
+def _context(origin: Origin, route: Route) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if ca:  # adds to the system's authorities; `cafile=` would have replaced them
+    try:
+        if route.ca:  # adds to the system's authorities; `cafile=` would have replaced them
+            context.load_verify_locations(cadata=route.ca)
+    except ssl.SSLError as error:
+        raise RegistryError("registry.credentials", "`ca` holds no PEM certificate", where=origin.host) from error
+    if route.certificate:
+        _identify(context, origin, route)
+    return context
+
+
+def _identify(context: ssl.SSLContext, origin: Origin, route: Route) -> None:
+    """Show a certificate. OpenSSL takes it from a file only; nobody else may read that, and it is gone at once."""
+    with tempfile.TemporaryDirectory(prefix="kubeoci-") as folder:
+        path = Path(folder) / "tls.pem"
+        path.write_text(f"{route.certificate}\n{route.key}\n")
         try:
-            context.load_verify_locations(cadata=ca)
-        except ssl.SSLError as error:
-            raise RegistryError("registry.credentials", "`ca` holds no PEM certificate", where=origin.host) from error
-    return urllib3.HTTPSConnectionPool(
-        origin.host, origin.port, maxsize=32, block=True, blocksize=_BLOCK, ssl_context=context
-    )
+            context.load_cert_chain(path, password="")  # an empty password: never ask at a terminal
+        except (ssl.SSLError, OSError) as error:
+            what = "the client certificate and its key are no PEM texts, or do not belong together"
+            raise RegistryError("registry.credentials", what, where=origin.host) from error

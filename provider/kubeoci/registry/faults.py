@@ -31,6 +31,9 @@ def unreachable(method: str, url: str, error: Exception) -> Unreachable:
     passing = False
     if isinstance(error, exceptions.SSLError):
         what, advice = _tls(host, error)
+    elif isinstance(error, exceptions.ProxyError) or "Tunnel connection failed" in str(_innermost(error)):
+        what = f"no way to {host} through the proxy: {_said(error)}"
+        advice = "check `proxy`, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     elif isinstance(error, exceptions.NameResolutionError):
         what, advice = f"no such host: {origin.host}", "check `url` and the name servers"
     else:
@@ -67,6 +70,12 @@ def _reason(error: BaseException) -> str:
     if isinstance(inner, OSError) and inner.strerror:
         return inner.strerror
     return type(inner).__name__
+
+
+def _said(error: BaseException) -> str:
+    """The reason, or what a proxy answered to `CONNECT`: `407 Proxy Authentication Required`."""
+    text = str(_innermost(error)).partition("Tunnel connection failed: ")[2]
+    return "".join(char for char in text if char.isprintable())[:100] or _reason(error)
 
 
 def _innermost(error: BaseException) -> BaseException:

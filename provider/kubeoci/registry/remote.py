@@ -86,7 +86,9 @@ class Registry:
         self._settings = settings
         self._turns = shared.turns
         self._transport = Transport(settings, self.deadline, shared.connections)
-        self._authority = Authority(self._transport, shared.memory, settings.credentials, environment)
+        self._authority = Authority(
+            self._transport, shared.memory, settings.credentials, environment, realms=settings.realms
+        )
 
     def resolve(self, ref: Reference, *, actions: str = PULL) -> Digest:
         """The digest of a tag (`latest` if there is none), by one HEAD; of a digest itself without any request.

@@ -4,14 +4,16 @@
 import json
 import re
 from collections.abc import Callable
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from kubeoci.errors import RegistryError
+from kubeoci import reference
+from kubeoci.errors import KubeociError, RegistryError
+from kubeoci.registry.address import absolute
 from kubeoci.registry.answer import Answer, failure, visible
 from kubeoci.registry.connections import Origin
 from kubeoci.registry.transport import Limits, Request
 
-_LINK = re.compile(r"\s*<([^>]*)>((?:\s*;[^,]*)*)")
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;[^,]*)*)")
 _NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
 _PAGE = 1000  # ECR refuses more
 _OK = 200
@@ -40,12 +42,20 @@ def next_page(answer: Answer) -> str:
     for header in answer.headers.get("link", ()):
         for target, parameters in _LINK.findall(header):
             if _NEXT.search(parameters):
-                url = urljoin(answer.url, str(target))
+                url = absolute(answer, str(target))
                 if Origin.of(url) != Origin.of(answer.url) or urlsplit(url).path != urlsplit(answer.url).path:
                     what = f"the next page of tags is elsewhere: {visible(url)}"
                     raise RegistryError("registry.unsafe_redirect", what, where=answer.place)
                 return url
     return ""
+
+
+def _is_tag(tag: object) -> bool:
+    """Whether this can be shown and asked for."""
+    try:
+        return isinstance(tag, str) and bool(reference.check_tag(tag))
+    except KubeociError:
+        return False
 
 
 def _page(answer: Answer) -> list[str]:
@@ -55,6 +65,6 @@ def _page(answer: Answer) -> list[str]:
         tags = json.loads(answer.body)["tags"] or []
     except (ValueError, TypeError, KeyError, RecursionError):
         tags = None
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+    if not isinstance(tags, list) or not all(_is_tag(tag) for tag in tags):
         raise RegistryError("registry.failed", "the answer is no list of tags", where=answer.place)
     return tags

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from kubeoci import __version__
 from kubeoci.errors import KubeociError, RegistryError
+from kubeoci.registry.address import absolute
 from kubeoci.registry.answer import Answer, visible
-from kubeoci.registry.connections import Connections, Origin, is_link_local
+from kubeoci.registry.connections import Connections, Origin, Route, is_link_local
 from kubeoci.registry.deadline import Deadline
 from kubeoci.registry.faults import Unreachable, unreachable
 from kubeoci.registry.keychain import Credentials
@@ -57,14 +58,27 @@ class Settings:
     """How to reach a registry.
 
     `insecure` speaks plain HTTP; None does so for a loopback host only. `ca` is PEM text, trusted in addition to the
-    system's. `credentials` beat every configuration file. `timeout_seconds` is for a whole operation.
+    system's. `certificate` and `key` are PEM texts that say who we are, to the registry itself and nobody else; both or
+    `registry.credentials`. `proxy` is a URL that all requests go through; empty means what the environment says.
+    `realms` has pairs of a registry (`ghcr.io`) and the URL of a token service without query: unless it is empty,
+    credentials go to these token services only. `credentials` beat every configuration file. `timeout_seconds` is for
+    a whole operation.
     """
 
     insecure: bool | None = None
     ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
+    realms: tuple[tuple[str, str], ...] = ()
     credentials: Credentials | None = None
     timeout_seconds: float = 600.0
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            missing = "key" if self.certificate else "certificate"
+            raise RegistryError("registry.credentials", f"a client certificate needs its key: the {missing} is missing")
 
 
 class Sink(Protocol):
@@ -85,7 +99,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `body` opens a fresh stream of `size` bytes for each try; `max_bytes` bounds the answer."""
+    """One request. `body` opens a fresh stream of `size` bytes for each try; `max_bytes` bounds the answer.
+
+    `foreign`: it goes to another place than the registry, which must not see the client certificate.
+    """
 
     method: str
     url: str
@@ -95,6 +112,7 @@ class Request:
     max_bytes: int = 64 << 10
     repeat: bool = True
     redirects: bool = True
+    foreign: bool = False
     sink: Sink | None = None
 
     def having(self, **headers: str) -> "Request":
@@ -112,7 +130,8 @@ class Transport:
     def __init__(self, settings: Settings, deadline: Deadline, connections: Connections) -> None:
         self.limits = settings.limits
         self.deadline = deadline
-        self._ca = settings.ca
+        self._home = Route(settings.ca, settings.certificate, settings.key, settings.proxy)
+        self._abroad = Route(settings.ca, proxy=settings.proxy)
         self._connections = connections
 
     def send(self, request: Request) -> Answer:
@@ -136,8 +155,11 @@ class Transport:
         return outcome
 
     def _attempt(self, request: Request) -> "Answer | Unreachable":
+        from kubeoci.registry.timed import ending_with  # noqa: PLC0415 - loaded with the first request
+
         try:
-            return self._follow(request)
+            with ending_with(self.deadline):
+                return self._follow(request)
         except Unreachable as error:
             self.deadline.check()  # a read that ended because time ran out is no fault of the registry
             return error
@@ -168,6 +190,7 @@ class Transport:
             target = _redirect_target(request, answer)
             if Origin.of(target) != Origin.of(url):
                 headers.pop("Authorization", None)  # and never put back, even if a later hop returns
+                request = replace(request, foreign=True)
             url = target
         raise RegistryError(
             "registry.unsafe_redirect", f"more than {self.limits.max_redirects} redirects", where=visible(request.url)
@@ -178,7 +201,9 @@ class Transport:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         self.deadline.check()
-        pool = self._connections.pool(Origin.of(url), self._ca)
+        origin = Origin.of(url)
+        pool = self._connections.pool(origin, self._abroad if request.foreign else self._home)
+        forwarded = pool.proxy is not None and origin.scheme == "http"
         limits, left = self.limits, max(self.deadline.left, 0.001)
         timeout = urllib3.Timeout(connect=min(limits.connect_seconds, left), read=min(limits.idle_seconds, left))
         extra = request.sink.headers() if request.sink else {}
@@ -187,7 +212,7 @@ class Transport:
         try:
             response = pool.urlopen(
                 request.method,
-                _target(url),
+                url.partition("#")[0] if forwarded else _target(url),
                 body=stream,
                 headers={**headers, **extra, **length},
                 retries=False,
@@ -270,7 +295,7 @@ def retry_after(text: str) -> float | None:
 
 def _redirect_target(request: Request, answer: Answer) -> str:
     """Where a redirect leads, if we may go there."""
-    target = urljoin(answer.url, answer.header("location"))
+    target = absolute(answer, answer.header("location"))
     origin, here = Origin.of(target), Origin.of(answer.url)
     if request.method not in {"GET", "HEAD"} or not request.redirects:
         reason = f"a redirected {request.method} is not followed"

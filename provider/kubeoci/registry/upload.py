@@ -6,12 +6,13 @@ address of the session may lie in another place (a storage service); our credent
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
-from urllib.parse import parse_qsl, quote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from kubeoci.artifact import Descriptor
 from kubeoci.errors import RegistryError
+from kubeoci.registry.address import absolute
 from kubeoci.registry.answer import Answer, failure, visible
 from kubeoci.registry.connections import Origin, is_private
 from kubeoci.registry.download import check_told
@@ -65,7 +66,7 @@ class Upload:
         )
         at_home = Origin.of(target) == Origin.of(self.url)
         try:
-            return self.send(request) if at_home else self.transport.send(request)
+            return self.send(request) if at_home else self.transport.send(replace(request, foreign=True))
         except Unreachable as error:
             return error
 
@@ -77,7 +78,7 @@ def session_url(opened: Answer, descriptor: Descriptor) -> str:
     """
     if not opened.header("location"):
         raise RegistryError("registry.failed", "an upload session without `Location`", where=opened.place)
-    url = urljoin(opened.url, opened.header("location"))
+    url = absolute(opened, opened.header("location"))
     origin, home = Origin.of(url), Origin.of(opened.url)
     private = is_private(origin.host) and not is_private(home.host)
     if origin != home and (origin.scheme != "https" or private):
