@@ -29,7 +29,9 @@ def test_nearest_pulumi_ancestor(proc: Path) -> None:
     """The command is found through shells and language hosts, whatever their names hold."""
     process(proc, os.getppid(), "python) (3", 900)
     process(proc, 900, "pulumi", 1)
-    assert "900-42" == command.ident()
+    (proc / "sys/kernel/random").mkdir(parents=True)
+    (proc / "sys/kernel/random/boot_id").write_text("b00t\n")
+    assert "b00t-900-42" == command.ident()
 
 
 def test_no_ancestor(proc: Path) -> None:

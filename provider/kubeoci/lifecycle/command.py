@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which `pulumi` command we run under: its preview and its update are two processes that must agree.
 
-A tag may move between the two. What a reference resolved to is therefore remembered under the process id and start
-time of the nearest ancestor process named `pulumi`, read from /proc; elsewhere each process resolves for itself.
+A tag may move between the two. What a reference resolved to is therefore remembered under the boot of the machine and
+the process id and start time of the nearest ancestor process named `pulumi`, read from /proc; elsewhere each process
+resolves for itself.
 """
 
 import os
@@ -15,7 +16,7 @@ _DEPTH = 32  # more ancestors than any shell, runner and language host put betwe
 
 @cache
 def ident() -> str:
-    """`<pid>-<start time>` of the command, empty when there is none or the system does not tell."""
+    """`<boot>-<pid>-<start time>` of the command, empty when there is none or the system does not tell."""
     pid = os.getppid()
     for _ in range(_DEPTH):
         try:
@@ -23,11 +24,19 @@ def ident() -> str:
         except (OSError, ValueError, IndexError):
             return ""  # no /proc, or the process is gone
         if name == "pulumi":
-            return f"{pid}-{start}"
+            return f"{_boot()}-{pid}-{start}"
         if parent <= 1:
             return ""
         pid = parent
     return ""
+
+
+def _boot() -> str:
+    """The id of this boot: pids and start times begin anew with each, and a cache may outlive it."""
+    try:
+        return (_PROC / "sys/kernel/random/boot_id").read_text("utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _stat(pid: int) -> tuple[str, int, str]:
