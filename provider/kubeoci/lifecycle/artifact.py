@@ -8,12 +8,12 @@ Rules:
 - tags move last; another host or repository replaces the resource, everything else updates it in place.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
 from kubeoci import artifact as artifacts
 from kubeoci import digest as digests
-from kubeoci import reference as references
 from kubeoci import tree as trees
 from kubeoci.artifact import Artifact, Manifest
 from kubeoci.digest import Digest
@@ -22,11 +22,12 @@ from kubeoci.lifecycle import pack, settings
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
-from kubeoci.lifecycle.pull import open_registry, pull
+from kubeoci.lifecycle.pull import open_store, pull
 from kubeoci.lifecycle.settings import Access, ArtifactInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
+from kubeoci.registry import protocols
+from kubeoci.registry.protocols import Fetcher, Folder, Place
 from kubeoci.registry.push import push
-from kubeoci.registry.remote import Registry
 from kubeoci.tree import Tree
 
 INPUTS: Final = settings.ARTIFACT
@@ -93,24 +94,24 @@ def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noq
 
 def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
     """The artifact as the registry has it: None when its digest is gone; only tags that still point to it are kept."""
-    place = references.parse(str(reveal(outputs.get("reference")) or ident))  # an id stays that of the first push
+    place = protocols.parse(str(reveal(outputs.get("reference")) or ident))  # an id stays that of the first push
     if place.digest is None:
         raise RegistryError(
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
         )
     given = _given(inputs) if inputs else None
-    registry = open_registry(call, given.access if given else Access())
-    if not registry.exists(place.repository, place.digest):
+    store = open_store(call, given.access if given else Access(), place.place)
+    if not store.exists(place.place, place.digest):
         return None
     if given is None:
-        pulled = pull(registry, place.repository, place.digest)
+        pulled = pull(store, place.place, place.digest)
         found = {
-            "url": f"oci://{place.repository}",
+            "url": str(place.place) if isinstance(place.place, Folder) else f"oci://{place.place}",
             "digest": place.digest,
             "files": dict(pulled.contents.tree().listing()),
         }
         return Stored(ident, {**found, "reference": ident}, dict(found))
-    pointing = [tag for tag in given.tags if registry.tag(given.repository, tag) == place.digest]
+    pointing = [tag for tag in given.tags if store.tag(place.place, tag) == place.digest]
     live = {**inputs, "tags": pointing}
     return Stored(ident, {**outputs, **live}, live)
 
@@ -119,15 +120,15 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
     # the output `annotations` is the manifest's own, with keys that an input may not have
     given = _given({name: value for name, value in outputs.items() if name != "annotations"})
-    place = references.parse(str(reveal(outputs.get("reference")) or ident))
+    place = protocols.parse(str(reveal(outputs.get("reference")) or ident))
     if given.on_delete == "keep" or place.digest is None:
         call.log(Severity.INFO, f"{place} stays in the registry (onDelete: keep)")
         return
-    registry = open_registry(call, given.access)
+    store = open_store(call, given.access, place.place)
     for tag in given.tags:
-        if registry.tag(given.repository, tag) == place.digest:
-            registry.delete_tag(given.repository, tag)
-    registry.delete_manifest(given.repository, place.digest)
+        if store.tag(place.place, tag) == place.digest:
+            store.delete_tag(place.place, tag)
+    store.delete_manifest(place.place, place.digest)
 
 
 def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:  # noqa: ARG001 - the shape of `Resource`
@@ -152,18 +153,18 @@ def _read(given: ArtifactInputs) -> Tree:
 def _settle(call: Call, given: ArtifactInputs, tree: Tree) -> Digest:
     """Our digest of this tree, or the one behind the first tag if that is the same artifact by other hands."""
     built = pack.pack(call.session.cache, tree, given)
-    registry = open_registry(call, given.access)
-    remote = registry.tag(given.repository, given.tags[0])
-    if remote is None or remote == built.digest or not _same(registry, given, remote, built):
+    store = open_store(call, given.access, given.repository)
+    remote = store.tag(given.repository, given.tags[0])
+    if remote is None or remote == built.digest or not _same(store, given, remote, built):
         return built.digest
     return remote
 
 
-def _same(registry: Registry, given: ArtifactInputs, remote: Digest, built: Artifact) -> bool:
+def _same(store: Fetcher[Place], given: ArtifactInputs, remote: Digest, built: Artifact) -> bool:
     """Whether `remote` has our tree, format and explicit annotations. Its own word for its tree is only a claim."""
     try:
-        manifest = artifacts.parse(registry.manifest(given.repository, remote))
-        return _claims(manifest, given, built) and _tree_digest(registry, given, remote) == built.tree_digest
+        manifest = artifacts.parse(store.manifest(given.repository, remote))
+        return _claims(manifest, given, built) and _tree_digest(store, given, remote) == built.tree_digest
     except (RegistryError, ArchiveError) as error:
         if error.code in {"registry.unsupported", "registry.too_large", "archive.unsafe"}:
             return False  # somebody else's artifact, whatever it is
@@ -179,13 +180,13 @@ def _claims(manifest: Manifest, given: ArtifactInputs, built: Artifact) -> bool:
     return is_alike and all(manifest.annotations.get(key) == value for key, value in wanted.items())
 
 
-def _tree_digest(registry: Registry, given: ArtifactInputs, remote: Digest) -> Digest:
-    return pull(registry, given.repository, remote).contents.tree().digest
+def _tree_digest(store: Fetcher[Place], given: ArtifactInputs, remote: Digest) -> Digest:
+    return pull(store, given.repository, remote).contents.tree().digest
 
 
 def _pushed(call: Call, news: Values, previous: str) -> Stored:
     given, digest = _given(news), digests.parse(str(news["digest"]))
-    cache, registry = call.session.cache, open_registry(call, given.access)
+    cache, store = call.session.cache, open_store(call, given.access, given.repository)
     built = pack.held(cache, digest)
     if built is None:
         built = pack.pack(cache, _read(given), given)
@@ -195,10 +196,10 @@ def _pushed(call: Call, news: Values, previous: str) -> Stored:
             advice="run again",
         )  # fmt: skip
     pushed = push(
-        registry,
+        store,
         given.repository,
         built,
-        lambda: registry.blob(given.repository, built.layer),
+        lambda: store.blob(given.repository, built.layer),
         given.tags,
         immutable_tags=given.immutable_tags,
     )
@@ -245,6 +246,7 @@ def _message(given: ArtifactInputs, built: Artifact | None, olds: Values, news: 
 
 
 def _place(values: Values) -> str:
-    """Host and repository of a resource's `url`."""
+    """Host and repository of a resource's `url`, or the real path of its folder."""
     url = reveal(values.get("url"))
-    return str(references.parse(url).repository) if isinstance(url, str) else ""
+    place = protocols.parse(url).place if isinstance(url, str) else ""
+    return os.path.realpath(place.path) if isinstance(place, Folder) else str(place)

@@ -14,11 +14,10 @@ from kubeoci.digest import Digest
 from kubeoci.errors import ClusterError, RegistryError
 from kubeoci.lifecycle import command
 from kubeoci.lifecycle.contract import Call
-from kubeoci.lifecycle.pull import Pulled, open_registry, pull
+from kubeoci.lifecycle.pull import Pulled, open_store, pull
 from kubeoci.lifecycle.settings import RepositoryInputs
 from kubeoci.objects import Object
-from kubeoci.reference import Reference
-from kubeoci.registry.remote import Registry
+from kubeoci.registry.protocols import Place, Resolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +60,26 @@ def resolve(call: Call, given: RepositoryInputs) -> Resolved:
 
 
 def _ask(call: Call, given: RepositoryInputs) -> Resolved:
-    registry = open_registry(call, given.access)
+    store = open_store(call, given.access, given.repository)
     if given.ref.semver:
-        return _select(registry, given)
-    try:
-        return Resolved(registry.resolve(Reference(given.repository, given.ref.tag, None)), given.ref.tag)
-    except RegistryError as error:
-        if error.code != "registry.not_found":
-            raise
+        return _select(store.tags(given.repository), store, given)
+    return Resolved(_named(store, given.repository, given.ref.tag), given.ref.tag)
+
+
+def _named(store: Resolver[Place], place: Place, tag: str) -> Digest:
+    """What a tag means now. Raises `registry.not_found`."""
+    found = store.tag(place, tag)
+    if found is None:
         advice = "push it first, or give ref.digest the digest of the OCIArtifact that this program pushes"
-        raise RegistryError(error.code, error.what, where=error.where, advice=advice) from error
+        raise RegistryError("registry.not_found", f"no tag {tag!r} in {place}", where=f"{place}:{tag}", advice=advice)
+    return found
 
 
-def _select(registry: Registry, given: RepositoryInputs) -> Resolved:
+def _select(tags: list[str], store: Resolver[Place], given: RepositoryInputs) -> Resolved:
     """The highest tag in the range. Tags of equal precedence (`1.0.0+a`, `1.0.0+b`) must name the same artifact."""
-    selection = ranges.select(registry.tags(given.repository), ranges.parse(given.ref.semver), given.ref.semver_filter)
+    selection = ranges.select(tags, ranges.parse(given.ref.semver), given.ref.semver_filter)
     tags = [selection.tag, *selection.tied]
-    found = {tag: registry.resolve(Reference(given.repository, tag, None)) for tag in tags}
+    found = {tag: _named(store, given.repository, tag) for tag in tags}
     if len(set(found.values())) > 1:
         raise RegistryError(
             "range.no_match",
@@ -102,7 +104,9 @@ def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bo
     shape = (*source, given.namespace, given.target_namespace, place)
     found = call.session.contents.get(shape)
     if found is None:
-        pulled = pull(open_registry(call, given.access), given.repository, digest, given.layer_media_type)
+        pulled = pull(
+            open_store(call, given.access, given.repository), given.repository, digest, given.layer_media_type
+        )
         found = _build(call, given, pulled, ask_cluster=ask_cluster)
         call.session.contents.put(shape, found)
     return found

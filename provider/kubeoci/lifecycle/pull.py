@@ -2,17 +2,19 @@
 """From a digest to the files of an artifact, every byte checked on the way."""
 
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from kubeoci import artifact, untar
 from kubeoci.artifact import Manifest
 from kubeoci.digest import Digest
 from kubeoci.lifecycle.contract import Call
 from kubeoci.lifecycle.settings import Access
-from kubeoci.reference import Repository
 from kubeoci.registry import transport
 from kubeoci.registry.keychain import Credentials
-from kubeoci.registry.remote import Registry
+from kubeoci.registry.protocols import Fetcher, Folder, Place, Store
 from kubeoci.untar import Contents
+
+P = TypeVar("P", bound=Place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +26,23 @@ class Pulled:
     contents: Contents
 
 
-def open_registry(call: Call, access: Access) -> Registry:
-    """The registry client of a resource; the engine's custom timeout goes before the input `timeout`."""
+def open_store(call: Call, access: Access, place: P) -> Store[P]:
+    """Who serves the place of a resource; the engine's custom timeout goes before the input `timeout`."""
+    seconds = call.timeout_seconds or access.timeout_seconds
+    if isinstance(place, Folder):
+        return cast("Store[P]", call.session.layouts(seconds))
     credentials = Credentials(access.username, access.password) if access.username else None
     wanted = transport.Settings(
         insecure=access.insecure,
         ca=access.ca,
         credentials=credentials,
-        timeout_seconds=call.timeout_seconds or access.timeout_seconds,
+        timeout_seconds=seconds,
     )
-    return call.session.registry(wanted, call.progress)
+    return cast("Store[P]", call.session.registry(wanted, call.progress))
 
 
-def pull(registry: Registry, repository: Repository, digest: Digest, media_type: str = "") -> Pulled:
-    """The artifact `digest`: from the cache, else from the registry. `media_type` selects a layer, else the first.
+def pull(registry: Fetcher[P], repository: P, digest: Digest, media_type: str = "") -> Pulled:
+    """The artifact `digest`: from the cache, else from where it lies. `media_type` selects a layer, else the first.
 
     Raises `RegistryError` when it is not there or not what its digest says, `ArchiveError` when it cannot be unpacked.
     """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kubeoci.cluster.rest import Access, Rest
     from kubeoci.lifecycle.content import Content
     from kubeoci.registry.cache import Cache
+    from kubeoci.registry.layout import Layouts
     from kubeoci.registry.remote import Registry
     from kubeoci.registry.transport import Settings
 
@@ -78,6 +79,12 @@ class Session:
         from kubeoci.registry.remote import Registry  # noqa: PLC0415 - loads urllib3
 
         return Registry(settings, self.cache, stop=self.stop, progress=progress)
+
+    def layouts(self, timeout_seconds: float) -> "Layouts":
+        """A client of folders in the OCI image layout for one operation, whose deadline starts now."""
+        from kubeoci.registry.layout import Layouts  # noqa: PLC0415 - loaded on first use
+
+        return Layouts(self.cache, timeout_seconds=timeout_seconds, stop=self.stop)
 
     def cluster(self, access: "Access") -> "Rest":
         """The API server that `access` names. Raises `ClusterError` when the kubeconfig cannot be used."""

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from kubeoci import digest, ignore, ranges, reference
@@ -12,7 +13,9 @@ from kubeoci.artifact import Format, annotation_faults
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.values import Values, reveal
-from kubeoci.reference import Reference, Repository
+from kubeoci.reference import Repository
+from kubeoci.registry import protocols
+from kubeoci.registry.protocols import Folder, Located, Place
 
 _REGISTRY: Final = ("credentials", "insecure", "ca", "timeout")
 _PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "immutableTags", "onDelete")
@@ -26,6 +29,7 @@ REPOSITORY: Final = frozenset(("url", *_REGISTRY, *_SELECTION, *_APPLYING, *_CLU
 NOWHERE: Final = Repository("localhost", "unknown")
 """Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
 
+_TIMEOUT: Final = 600.0
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -49,7 +53,7 @@ class Access:
 class ArtifactInputs:
     """The inputs of an OCIArtifact. `source` and `revision` are None where Git decides; `created` is empty for none."""
 
-    repository: Repository
+    repository: Place
     access: Access
     path: str
     tags: tuple[str, ...]
@@ -68,7 +72,7 @@ class ArtifactInputs:
 class RepositoryInputs:
     """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration."""
 
-    repository: Repository
+    repository: Place
     access: Access
     ref: "Ref"
     layer_media_type: str
@@ -112,10 +116,13 @@ def artifact(values: Values) -> tuple[ArtifactInputs, Reader]:
     reader.faults += uncarriable(reveal(dict(values)))
     place = _place(reader)
     tags = _tags(reader, place)
+    path = reader.text("path", required=True)
+    if place and path and _swallows(path, place.place):
+        reader.fault("url", "lies in the folder that is packed: each update would pack the last", "put it elsewhere")
     settings = ArtifactInputs(
-        repository=place.repository if place else NOWHERE,
-        access=_access(reader, default_timeout=600.0),
-        path=reader.text("path", required=True),
+        repository=place.place if place else NOWHERE,
+        access=_access(reader, place),
+        path=path,
         tags=tags,
         ignore=_ignore(reader),
         sourceignore=reader.boolean("sourceignore", default=True),
@@ -142,8 +149,8 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     interval = reader.text("interval")
     reader.seconds("interval", 0.0)
     settings = RepositoryInputs(
-        repository=place.repository if place else NOWHERE,
-        access=_access(reader, default_timeout=600.0),
+        repository=place.place if place else NOWHERE,
+        access=_access(reader, place),
         ref=_ref(reader),
         layer_media_type=_selector(reader),
         path=reader.text("path"),
@@ -168,19 +175,24 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     return settings, reader
 
 
-def _place(reader: Reader) -> Reference | None:
+def _place(reader: Reader) -> Located | None:
     """The parsed `url`, None when it is missing, pending or wrong."""
     url = reader.text("url", required=True)
     if not url:
         return None
     try:
-        return reference.parse(url)
+        return protocols.parse(url)
     except KubeociError as error:
         reader.adopt("url", error)
         return None
 
 
-def _tags(reader: Reader, place: Reference | None) -> tuple[str, ...]:
+def _swallows(path: str, place: Place) -> bool:
+    """Whether packing `path` packs the layout that it goes to."""
+    return isinstance(place, Folder) and Path(place.path).resolve().is_relative_to(Path(path).resolve())
+
+
+def _tags(reader: Reader, place: Located | None) -> tuple[str, ...]:
     """The tags to move: from `tags`, or the one in `url`; never both."""
     tags = reader.texts("tags", ["latest"])
     if place and place.digest:
@@ -201,8 +213,12 @@ def _tags(reader: Reader, place: Reference | None) -> tuple[str, ...]:
     return tags
 
 
-def _access(reader: Reader, default_timeout: float) -> Access:
+def _access(reader: Reader, place: Located | None) -> Access:
     """Credentials and transport settings of a registry; `timeout` of an OCIRepository means the cluster's part too."""
+    if place and isinstance(place.place, Folder):
+        for name in ("credentials", "insecure", "ca"):
+            if reader.values.get(name) is not None:
+                reader.fault(name, "has no effect on an OCI image layout", "leave it out", "input.unknown")
     section = reader.section("credentials", ("username", "password"))
     username = section.text("username", required=True) if section else ""
     password = section.text("password", required=True) if section else ""
@@ -211,7 +227,7 @@ def _access(reader: Reader, default_timeout: float) -> Access:
     ca = reader.text("ca")
     if ca and "-----BEGIN CERTIFICATE-----" not in ca:
         reader.fault("ca", "holds no PEM certificate", "give the text of the file, not its path")
-    return Access(username, password, reader.maybe("insecure"), ca, reader.seconds("timeout", default_timeout))
+    return Access(username, password, reader.maybe("insecure"), ca, reader.seconds("timeout", _TIMEOUT))
 
 
 def _annotations(reader: Reader) -> dict[str, str]:
