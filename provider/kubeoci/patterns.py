@@ -34,6 +34,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 def _plain(token: str) -> str:
     """A token, or `c` for one that stands for a single character."""
+    if token == "[":  # noqa: S105 - a piece of a pattern
+        raise ValueError("it holds a set that does not end")
     is_set = len(token) > 1 and token[0] == "["
     for escape in re.findall(r"\\(.)", token, re.DOTALL):
         if escape.isalnum() and escape not in _SHARED_ESCAPES:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - the grammar of a word, no password
-_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.?)*+(?:"|$))+')  # a quote that never ends takes the rest, once
 _PARAMETER = re.compile(rf'(?:({_TOKEN})\s+)?({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))\s*')
 _SCHEME = re.compile(rf"({_TOKEN})(?:\s+\S*)?")
 _ESCAPED = re.compile(r"\\(.)")
