@@ -31,12 +31,16 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import ReadableBuffer
 
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = re.compile(r"/v2/(.+)/manifests/([^/]+)")
 _BLOB = re.compile(r"/v2/(.+)/blobs/(sha\d+:[0-9a-f]+)")
 _OPEN = re.compile(r"/v2/(.+)/blobs/uploads/")
 _SESSION = re.compile(r"/v2/(.+)/blobs/uploads/(\d+)")
+_REFERRERS = re.compile(r"/v2/(.+)/referrers/(sha\d+:[0-9a-f]+)")
 _TAGS = re.compile(r"/v2/(.+)/tags/list")
 
 
@@ -63,13 +67,23 @@ class Reply:
 
 
 class RegistrySimulator:
-    """See the module. `username` switches authentication on: Basic, or with `bearer` tokens from `/token`."""
+    """See the module. `username` switches authentication on: Basic, or with `bearer` tokens from `/token`.
+
+    `referrers`: it lists them, and tells `OCI-Subject`. `after` has what happens right after a request (`PUT /v2/…`).
+    """
 
     def __init__(
-        self, *, username: str = "", password: str = "", bearer: bool = False, delete_tags: bool = True
+        self,
+        *,
+        username: str = "",
+        password: str = "",
+        bearer: bool = False,
+        delete_tags: bool = True,
+        referrers: bool = False,
     ) -> None:
         self.username, self.password, self.bearer = username, password, bearer
-        self.delete_tags = delete_tags
+        self.delete_tags, self.referrers = delete_tags, referrers
+        self.after: dict[str, Callable[[], None]] = {}
         self.requests: list[str] = []
         self.targets: list[str] = []
         self.authorizations: list[str] = []
@@ -137,6 +151,7 @@ class RegistrySimulator:
                 reply = self._token(target, headers)
             else:
                 reply = self._challenge(path, headers) or self._serve(method, target, headers, body)
+            self.after.get(line, lambda: None)()
         return Reply(
             reply.status, reply.headers | fault.headers, reply.body if fault.body is None else fault.body
         ), fault
@@ -179,6 +194,8 @@ class RegistrySimulator:
                 return serve(method, target, match, headers, body)
         if match := _TAGS.fullmatch(path):
             return self._list(target, match)
+        if self.referrers and (match := _REFERRERS.fullmatch(path)):
+            return self._refer(match)
         return Reply(200) if path == "/v2/" else Reply(404)
 
     def _manifest(self, method: str, _target: str, match: re.Match[str], headers: dict[str, str], body: bytes) -> Reply:
@@ -199,13 +216,32 @@ class RegistrySimulator:
         wanted = [layer["digest"] for layer in [document.get("config"), *document.get("layers", [])] if layer]
         if any(digest not in self.blobs.get(name, {}) for digest in wanted):
             return _error(400, "MANIFEST_BLOB_UNKNOWN")
+        children = [child["digest"] for child in document.get("manifests", [])]
+        if not self._is_fallback(ref) and any(child not in self.manifests[name] for child in children):
+            return _error(400, "MANIFEST_UNKNOWN")
         digest = _digest(raw)
         if ":" in ref and ref != digest:
             return _error(400, "DIGEST_INVALID")
         self.manifests[name][digest] = (media_type, raw)
         if ":" not in ref:
             self.tags[name][ref] = digest
-        return Reply(201, {"Docker-Content-Digest": digest})
+        subject = {"OCI-Subject": document["subject"]["digest"]} if self.referrers and "subject" in document else {}
+        return Reply(201, {"Docker-Content-Digest": digest} | subject)
+
+    def _refer(self, match: re.Match[str]) -> Reply:
+        """The manifests of a repository that have this subject."""
+        entries = []
+        for digest, (media_type, raw) in self.manifests.get(match[1], {}).items():
+            document = json.loads(raw)
+            if document.get("subject", {}).get("digest") == match[2]:
+                fields = {name: document[name] for name in ("artifactType", "annotations") if name in document}
+                entries.append({"mediaType": media_type, "digest": digest, "size": len(raw), **fields})
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}
+        return Reply(200, {"Content-Type": _INDEX}, json.dumps(index).encode())
+
+    def _is_fallback(self, ref: str) -> bool:
+        """An index of referrers may name what is gone."""
+        return re.fullmatch(r"sha\d+-[0-9a-f]{64}", ref) is not None
 
     def _delete(self, name: str, ref: str) -> Reply:
         if ":" not in ref:
@@ -224,7 +260,13 @@ class RegistrySimulator:
             return Reply(206, {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, data[start:])
         return Reply(200, {"Docker-Content-Digest": digest}, data)
 
-    def _open(self, _method: str, _target: str, match: re.Match[str], _headers: dict[str, str], _body: bytes) -> Reply:
+    def _open(self, _method: str, target: str, match: re.Match[str], _headers: dict[str, str], _body: bytes) -> Reply:
+        query = parse_qs(urlsplit(target).query)
+        if "mount" in query:
+            digest, origin = query["mount"][0], query["from"][0]
+            if digest in self.blobs.get(origin, {}):
+                self.blobs.setdefault(match[1], {})[digest] = self.blobs[origin][digest]
+                return Reply(201, {"Docker-Content-Digest": digest})
         self._sessions += 1
         return Reply(202, {"Location": f"/v2/{match[1]}/blobs/uploads/{self._sessions}?_state=a%2Fb%3D"})
 

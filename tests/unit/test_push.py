@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.registry.push: request budgets, order, repetition."""
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from kubeoci import artifact, digest, reference
 from kubeoci.archive import Layer
 from kubeoci.artifact import Artifact
-from kubeoci.errors import RegistryError
+from kubeoci.errors import RegistryError, Stopped
 from kubeoci.reference import Repository
 from kubeoci.registry import push as pushing
 from kubeoci.registry.push import Pushed
@@ -155,6 +157,46 @@ def test_interrupted_push_can_be_repeated(server: RegistrySimulator, push: Calla
     server.heal()
     push(make(), "v1")
     assert {"v1": make().digest} == server.tags["app"]
+
+
+class Interruption(threading.Event):
+    """The end of a process as soon as the registry has got so many requests, whatever it answers."""
+
+    def __init__(self, server: RegistrySimulator, count: int) -> None:
+        super().__init__()
+        self._server, self._count = server, count
+
+    def is_set(self) -> bool:
+        """Whether that is so."""
+        return len(self._server.requests) >= self._count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is so, or for some seconds."""
+        return self.is_set() or super().wait(timeout)
+
+
+@pytest.mark.parametrize("immutable", [False, True])
+@pytest.mark.parametrize("count", range(10))
+def test_push_ends_at_any_request(
+    server: RegistrySimulator, repository: Repository, tmp_path: Path, count: int, immutable: bool
+) -> None:
+    """The old tag names the old artifact until its last request, and the next push completes."""
+    new, old = make(b"new" * 100), make()
+    send = lambda home, what, layer, stop=None, **more: pushing.push(  # noqa: E731 - it fills in the constants
+        connect(home, stop=stop), repository, what, lambda: BytesIO(layer), **more
+    )
+    send(tmp_path, old, LAYER, tags=["old"])
+    server.clear()
+    tag = "new" if immutable else "old"
+    with contextlib.suppress(Stopped):
+        send(tmp_path, new, b"new" * 100, Interruption(server, count), tags=[tag], immutable_tags=immutable)
+    done = f"PUT /v2/app/manifests/{tag}" in server.requests
+    assert {"old": old.digest} | ({tag: new.digest} if done else {}) == server.tags["app"]
+    send(tmp_path, new, b"new" * 100, tags=[tag], immutable_tags=immutable)
+    assert {"old": old.digest} | {tag: new.digest} == server.tags["app"]
+    assert {blob for what in (old, new) for blob in (what.layer.digest, what.config_descriptor.digest)} == set(
+        server.blobs["app"]
+    )
 
 
 def test_blobs_that_vanished_are_sent_again(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:

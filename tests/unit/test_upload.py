@@ -13,8 +13,10 @@ from kubeoci import digest, reference
 from kubeoci.artifact import Descriptor
 from kubeoci.errors import RegistryError, Stopped
 from kubeoci.registry.answer import Answer
+from kubeoci.registry.keychain import Credentials
+from kubeoci.registry.transport import Settings
 from kubeoci.registry.upload import Upload, session_url
-from simulator.client import connect
+from simulator.client import QUICK, connect
 from simulator.registry import Fault, RegistrySimulator
 
 BLOB = b"blob"
@@ -112,6 +114,67 @@ def test_credentials_stay_at_home() -> None:
     request = transport.send.call_args.args[0]
     assert ["POST"] == [call.args[0].method for call in home.call_args_list]
     assert ("PUT", {"Content-Type": "application/octet-stream"}) == (request.method, request.headers)
+
+
+MOUNT = f"/v2/app/blobs/uploads/?mount={QUOTED}&from=team%2Fbase"
+
+
+def mount(server: RegistrySimulator, home: Path) -> bool:
+    """Put the blob into `app` from `team/base` of the same registry."""
+    app, base = (reference.parse(f"{server.host}/{name}").repository for name in ("app", "team/base"))
+    return connect(home).put_blob(app, DESCRIPTOR, lambda: BytesIO(BLOB), absent=True, mount=base)
+
+
+def test_mount(server: RegistrySimulator, tmp_path: Path) -> None:
+    """What another repository has need not be sent."""
+    server.blobs["team/base"] = {DESCRIPTOR.digest: BLOB}
+    assert not mount(server, tmp_path)
+    assert [MOUNT] == server.targets
+    assert {DESCRIPTOR.digest: BLOB} == server.blobs["app"]
+
+
+def test_mount_of_nothing_is_a_session(server: RegistrySimulator, tmp_path: Path) -> None:
+    """The registry does not have it there after all: its answer is as good as a second POST."""
+    assert mount(server, tmp_path)
+    assert [START[1], "PUT /v2/app/blobs/uploads/1"] == server.requests
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
+def test_refused_mount(server: RegistrySimulator, tmp_path: Path, status: int) -> None:
+    """Then the bytes are sent."""
+    server.fail("POST", Fault(status=status))
+    assert mount(server, tmp_path)
+    assert [START[1], START[1], "PUT /v2/app/blobs/uploads/1"] == server.requests
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(status=201, headers={"Docker-Content-Digest": digest.of(b"x")}), r"registry\.digest_mismatch"),
+        (Fault(status=418), "the registry answered 418"),
+    ],
+)
+def test_bad_mount(server: RegistrySimulator, tmp_path: Path, fault: Fault, reason: str) -> None:
+    """Another blob, or no answer that is known."""
+    server.fail("POST", fault)
+    with pytest.raises(RegistryError, match=reason):
+        mount(server, tmp_path)
+
+
+def test_lost_session_of_a_mount(server: RegistrySimulator, tmp_path: Path) -> None:
+    """It is opened anew, as any other."""
+    server.fail("PUT", Fault(status=503))
+    assert mount(server, tmp_path)
+    assert [START[1], "PUT /v2/app/blobs/uploads/1", START[1], "PUT /v2/app/blobs/uploads/2"] == server.requests
+
+
+def test_mount_asks_for_both_scopes(tmp_path: Path) -> None:
+    """Push here, pull there, by one token."""
+    with RegistrySimulator(username="ann", password="pw", bearer=True) as server:
+        app, base = (reference.parse(f"{server.host}/{name}").repository for name in ("app", "base"))
+        registry = connect(tmp_path, Settings(credentials=Credentials("ann", "pw"), limits=QUICK))
+        registry.put_blob(app, DESCRIPTOR, lambda: BytesIO(BLOB), absent=True, mount=base)
+        assert [["repository:app:pull,push", "repository:base:pull"]] == list(server.tokens.values())[:1]
 
 
 def test_stop_ends_an_upload(server: RegistrySimulator, tmp_path: Path) -> None:

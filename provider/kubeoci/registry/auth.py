@@ -84,10 +84,13 @@ class Authority:
         self._searches: dict[Repository, Search] = {}
         self._lock = threading.Lock()
 
-    def send(self, request: Request, repository: Repository, actions: str) -> Answer:
-        """The answer to `request`, which needs `actions` (`pull`, `pull,push`) on `repository`. Never a 401."""
+    def send(self, request: Request, repository: Repository, actions: str, also: str = "") -> Answer:
+        """The answer to `request`, which needs `actions` (`pull`, `pull,push`) on `repository`. Never a 401.
+
+        `also` has scopes of other repositories that it touches.
+        """
         origin = Origin.of(request.url)
-        hint = f"repository:{repository.path}:{actions}"
+        hint = f"repository:{repository.path}:{actions} {also}".rstrip()
         header = self._usual_header(origin, repository, hint)
         answer = self._transport.send(request.having(Authorization=header))
         if answer.status in _HIDING and origin not in self._memory.schemes and self._search(repository).credentials:
@@ -254,8 +257,12 @@ def read_token(answer: Answer) -> tuple[str, float]:
         token, seconds = None, 0
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
         raise RegistryError("registry.unauthorized", "the token service sent no token", where=answer.place)
-    life = float(seconds) if isinstance(seconds, int | float) else float(_USUAL_LIFE_SECONDS)
-    return token, 0.9 * min(life, _MAX_LIFE_SECONDS) - 5
+    life = (
+        float(max(0, min(seconds, _MAX_LIFE_SECONDS)))
+        if isinstance(seconds, int | float)
+        else float(_USUAL_LIFE_SECONDS)
+    )
+    return token, 0.9 * life - 5
 
 
 def _url(origin: Origin) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
+from urllib.parse import urljoin
 
 from kubeoci import artifact, reference
 from kubeoci import digest as digests
@@ -48,6 +49,10 @@ class Shared:
     connections: Connections = field(default_factory=Connections)
     memory: Memory = field(default_factory=Memory)
     turns: dict[Digest, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    attaching: dict[tuple[Repository, Digest], threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+    lists_referrers: dict[Repository, bool] = field(default_factory=dict)
 
 
 _SHARED = Shared()
@@ -84,7 +89,9 @@ class Registry:
         self.progress = progress
         self.deadline = Deadline(settings.timeout_seconds, stop or threading.Event())
         self._settings = settings
+        self.lists_referrers = shared.lists_referrers
         self._turns = shared.turns
+        self._attaching = shared.attaching
         self._transport = Transport(settings, self.deadline, shared.connections)
         self._authority = Authority(
             self._transport, shared.memory, settings.credentials, environment, realms=settings.realms
@@ -161,6 +168,10 @@ class Registry:
 
         Raises a `Refused` that holds the registry's own codes, and `registry.digest_mismatch`.
         """
+        self.store_manifest(repository, ref, raw, media_type)
+
+    def store_manifest(self, repository: Repository, ref: str, raw: bytes, media_type: str) -> Answer:
+        """As `put_manifest`; what the registry answered, which may say more than that it is stored."""
         url = self._manifest_url(repository, ref)
         headers = {"Content-Type": media_type}
         request = Request("PUT", url, headers, lambda: BytesIO(raw), len(raw))
@@ -168,6 +179,22 @@ class Registry:
         if answer.status not in _GOOD:
             raise failure(answer)
         check_told(answer, digests.of(raw))
+        return answer
+
+    def get(
+        self, repository: Repository, path: str, *, actions: str = PULL, accept: str = "", max_bytes: int = 1 << 20
+    ) -> Answer:
+        """What the registry answers to a GET of `path` below the repository, or of a URL, whatever its status.
+
+        This is for lists, which have no digest; whoever calls it checks what came.
+        """
+        url = urljoin(f"{self._api(repository)}/", path)
+        request = Request("GET", url, max_bytes=max_bytes).having(Accept=accept)
+        return self._authority.send(request, repository, actions)
+
+    def turn(self, repository: Repository, subject: Digest) -> threading.Lock:
+        """The lock under which this process changes what belongs to `subject`."""
+        return self._attaching[repository, subject]
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether the repository holds a blob; asked as part of a push."""
@@ -177,18 +204,28 @@ class Registry:
         return answer.status == _OK
 
     def put_blob(
-        self, repository: Repository, descriptor: Descriptor, source: Callable[[], BinaryIO], *, absent: bool = False
+        self,
+        repository: Repository,
+        descriptor: Descriptor,
+        source: Callable[[], BinaryIO],
+        *,
+        absent: bool = False,
+        mount: Repository | None = None,
     ) -> bool:
-        """Store a blob; False when it was there. `source` opens its bytes, again for each try; `absent`: do not ask.
+        """Store a blob; False when no bytes were sent. `source` opens its bytes, again for each try.
+
+        `absent`: do not ask whether it is there. `mount`: a repository of the same registry that has it; where the
+        registry can, nothing is sent.
 
         Raises a `Refused` that holds the registry's own codes.
         """
         if not absent and self.has_blob(repository, descriptor.digest):
             return False
-        send = lambda request: self._authority.send(request, repository, PUSH)  # noqa: E731 - it is one argument
+        also = f"repository:{mount.path}:{PULL}" if mount else ""
+        send = lambda request: self._authority.send(request, repository, PUSH, also)  # noqa: E731 - it is one argument
         meter = Meter(f"pushing {repository}", descriptor.size, self.progress)
-        Upload(self._transport, send, f"{self._api(repository)}/blobs/uploads/", descriptor, source, meter).run()
-        return True
+        url, origin = f"{self._api(repository)}/blobs/uploads/", mount.path if mount else ""
+        return Upload(self._transport, send, url, descriptor, source, meter, origin).run()
 
     def delete_tag(self, repository: Repository, tag: str) -> None:
         """Remove a tag, nothing else; gone already is fine.

@@ -37,15 +37,15 @@ def list_tags(url: str, send: Callable[[Request], Answer], limits: Limits) -> li
     return tags
 
 
-def next_page(answer: Answer) -> str:
+def next_page(answer: Answer, what: str = "tags") -> str:
     """The URL of the `Link` with `rel="next"`, or an empty text. Raises `registry.unsafe_redirect` if it leads away."""
     for header in answer.headers.get("link", ()):
         for target, parameters in _LINK.findall(header):
             if _NEXT.search(parameters):
                 url = absolute(answer, str(target))
                 if Origin.of(url) != Origin.of(answer.url) or urlsplit(url).path != urlsplit(answer.url).path:
-                    what = f"the next page of tags is elsewhere: {visible(url)}"
-                    raise RegistryError("registry.unsafe_redirect", what, where=answer.place)
+                    reason = f"the next page of {what} is elsewhere: {visible(url)}"
+                    raise RegistryError("registry.unsafe_redirect", reason, where=answer.place)
                 return url
     return ""
 
