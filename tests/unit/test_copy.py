@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubeoci.registry.copy: the same digest at the other end, with all that belongs to it, and tags last."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubeoci import digest, reference
+from kubeoci.artifact import INDEX, MANIFEST, canonical
+from kubeoci.digest import Digest
+from kubeoci.errors import KubeociError, RegistryError
+from kubeoci.registry import referrers
+from kubeoci.registry.copy import Copied, End, promote
+from kubeoci.registry.keychain import Credentials
+from kubeoci.registry.remote import Shared
+from kubeoci.registry.transport import Settings
+from simulator.client import QUICK, connect
+from simulator.registry import Fault, RegistrySimulator
+
+
+def descriptor(raw: bytes, media_type: str = "a/b") -> dict[str, object]:
+    """What points to `raw`."""
+    return {"mediaType": media_type, "digest": digest.of(raw), "size": len(raw)}
+
+
+def manifest(*layers: bytes, subject: bytes = b"") -> bytes:
+    """A manifest of blobs, the first of them its config."""
+    fields = {"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(layers[0])}
+    fields |= {"layers": [descriptor(layer) for layer in layers[1:]]}
+    return canonical(fields | ({"subject": descriptor(subject, MANIFEST)} if subject else {}))
+
+
+def index(*children: bytes, media_type: str = MANIFEST) -> bytes:
+    """An index of manifests."""
+    entries = [descriptor(child, media_type) for child in children]
+    return canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+
+
+APP = manifest(b"config", b"layer", b"layer")
+DIGEST = digest.of(APP)
+BLOBS = {digest.of(blob): blob for blob in (b"config", b"layer")}
+COSIGN = f"sha256-{digest.hexadecimal(DIGEST)}.sig"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for other writers long."""
+    monkeypatch.setattr(referrers, "_PAUSE_SECONDS", (0.001, 0.002))
+
+
+@pytest.fixture(params=[False, True], ids=["tags", "api"])
+def source(request: pytest.FixtureRequest) -> Iterator[RegistrySimulator]:
+    """A registry with one artifact."""
+    with RegistrySimulator(referrers=request.param) as server:
+        server.add("app", "v1", APP, MANIFEST, *BLOBS.values())
+        yield server
+
+
+@pytest.fixture(params=[False, True], ids=["tags", "api"])
+def target(request: pytest.FixtureRequest) -> Iterator[RegistrySimulator]:
+    """An empty registry."""
+    with RegistrySimulator(referrers=request.param) as server:
+        yield server
+
+
+def end(server: RegistrySimulator, home: Path, name: str = "app", settings: Settings | None = None) -> End:
+    """One end, with a cache of its own."""
+    folder = home / server.host / name
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = reference.parse(f"{server.host}/{name}").repository
+    return End(connect(folder, settings, shared=Shared()), repository)
+
+
+def copy(source: RegistrySimulator, target: RegistrySimulator, home: Path, what: Digest = DIGEST) -> Copied:
+    """Promote from `app` to `prod`, under two tags."""
+    return promote(end(source, home), what, end(target, home, "prod"), ["v1", "stable"])
+
+
+def test_bytes_are_the_same(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """Manifest and blobs; a digest that is named twice goes once; the second time there is nothing to do."""
+    copied = copy(source, target, tmp_path)
+    assert Copied(DIGEST, {"v1": None, "stable": None}, (DIGEST,)) == copied
+    assert (MANIFEST, APP) == target.manifests["prod"][DIGEST]
+    assert (BLOBS, {"v1": DIGEST, "stable": DIGEST}) == (target.blobs["prod"], target.tags["prod"])
+    target.clear()
+    assert Copied(DIGEST, {"v1": DIGEST, "stable": DIGEST}) == copy(source, target, tmp_path)
+    assert [] == [line for line in target.requests if not line.startswith(("HEAD", "GET"))]
+
+
+def test_order(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """Blobs, then the manifest by its digest, then tags."""
+    copy(source, target, tmp_path)
+    writes = [line.rpartition("/")[2] for line in target.requests if line.startswith("PUT")]
+    assert [DIGEST, "v1", "stable"] == writes[-3:]
+    assert 5 == len(writes)
+
+
+def test_index_comes_after_its_children(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """All of them, with their blobs."""
+    other = manifest(b"config", b"other")
+    both = index(APP, other)
+    source.add("app", "t", other, MANIFEST, b"other")
+    source.add("app", "multi", both, INDEX)
+    copied = copy(source, target, tmp_path, digest.of(both))
+    assert (DIGEST, digest.of(other), digest.of(both)) == copied.manifests
+    assert {*BLOBS, digest.of(b"other")} == set(target.blobs["prod"])
+
+
+def test_deep_index_is_refused(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """Nobody nests them on purpose."""
+    raw = index(APP)
+    for _ in range(4):
+        source.add("app", "x", raw, INDEX)
+        raw = index(raw, media_type=INDEX)
+    with pytest.raises(RegistryError, match="nested more than 4 levels"):
+        copy(source, target, tmp_path, Digest(source.tags["app"]["x"]))
+    assert {} == target.tags.get("prod", {})
+
+
+def test_blobs_are_mounted_on_one_registry(source: RegistrySimulator, tmp_path: Path) -> None:
+    """Nothing is downloaded, nothing sent."""
+    copy(source, source, tmp_path)
+    assert BLOBS == source.blobs["prod"]
+    assert [] == [line for line in source.requests if "/blobs/" in line and line.startswith(("GET", "PUT"))]
+
+
+def test_referrers_go_along(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """And what refers to them; not what refers to that. The target lists them in its own way."""
+    chain = [APP]
+    here, there = end(source, tmp_path), end(target, tmp_path, "prod")
+    for number in range(3):
+        blob = b"%d" % number
+        chain.append(manifest(blob, subject=chain[-1]))
+        source.blobs["app"][digest.of(blob)] = blob
+        referrers.attach(here.registry, here.repository, chain[-1])
+    assert tuple(digest.of(raw) for raw in chain[:3]) == copy(source, target, tmp_path).manifests
+    for subject, raw, expected in ((chain[0], chain[1], 1), (chain[1], chain[2], 1), (chain[2], chain[3], 0)):
+        found = referrers.list_referrers(there.registry, there.repository, digest.of(subject))
+        assert [digest.of(raw)] * expected == [referrer.descriptor.digest for referrer in found]
+    assert () == copy(source, target, tmp_path).manifests
+
+
+def test_cosign_tags_go_along(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """With what they name. A signature more at the source is fine."""
+    for layers in ((b"config", b"one"), (b"config", b"one", b"two")):
+        signed = manifest(*layers)
+        source.add("app", COSIGN, signed, MANIFEST, *layers)
+        copy(source, target, tmp_path)
+        assert digest.of(signed) == target.tags["prod"][COSIGN]
+
+
+def test_other_signatures_are_not_overwritten(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+) -> None:
+    """A signature that only the target has would be lost; and no tag moves before that is known."""
+    source.add("app", COSIGN, manifest(b"config", b"one"), MANIFEST, b"one")
+    theirs = target.add("prod", COSIGN, manifest(b"config", b"two"), MANIFEST, b"config", b"two")
+    with pytest.raises(RegistryError, match=r"registry\.conflict"):
+        copy(source, target, tmp_path)
+    assert {COSIGN: theirs} == target.tags["prod"]
+
+
+def test_without_referrers(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """Nothing is asked about them."""
+    promote(end(source, tmp_path), DIGEST, end(target, tmp_path, "prod"), ["v1"], with_referrers=False)
+    assert [] == [line for line in source.requests if "referrers" in line or "sha256-" in line]
+
+
+def test_wrong_bytes_go_nowhere(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """They are hashed as a whole before the first one is sent."""
+    source.fail("GET /v2/app/blobs", Fault(body=b"evil"), times=2)
+    with pytest.raises(RegistryError, match=r"registry\.digest_mismatch"):
+        copy(source, target, tmp_path)
+    assert ({}, {}) == (target.blobs, target.tags.get("prod", {}))
+
+
+@pytest.mark.parametrize("step", ["HEAD", "POST", "PUT /v2/prod/blobs", "PUT /v2/prod/manifests"])
+def test_interrupted_copy_can_be_repeated(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path, step: str
+) -> None:
+    """No tag names half of something."""
+    target.fail(step, Fault(status=403), times=3)
+    with pytest.raises(KubeociError, match=r"registry\.denied"):
+        copy(source, target, tmp_path)
+    assert {} == target.tags.get("prod", {})
+    target.heal()
+    copy(source, target, tmp_path)
+    assert {"v1": DIGEST, "stable": DIGEST} == target.tags["prod"]
+
+
+def test_no_credential_crosses(tmp_path: Path) -> None:
+    """Each end has its own."""
+    ends, seen = [], []
+    names = (("ann", "app"), ("eve", "prod"))
+    with RegistrySimulator(username="ann", password="a") as one, RegistrySimulator(username="eve", password="e") as two:
+        one.add("app", "v1", APP, MANIFEST, *BLOBS.values())
+        for server, (name, path) in zip((one, two), names, strict=True):
+            given = Credentials(name, name[0])
+            ends.append(end(server, tmp_path, path, Settings(credentials=given, limits=QUICK)))
+            seen.append({"", given.basic})
+        promote(ends[0], DIGEST, ends[1], ["v1"])
+        assert seen == [set(one.secrets), set(two.secrets)]
