@@ -13,10 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from urllib3.exceptions import SSLError
 
 from kubeoci.errors import RegistryError
 from kubeoci.registry.connections import Connections, Origin, Route
 from kubeoci.registry.deadline import Deadline
+from kubeoci.registry.faults import unreachable
 from kubeoci.registry.proxy import Proxies, split
 from kubeoci.registry.transport import Request, Settings, Transport
 from simulator.client import QUICK
@@ -80,6 +82,13 @@ def test_no_certificate_no_entry(closed: RegistrySimulator, pair: tuple[str, str
     with pytest.raises(RegistryError, match=r"registry\.unreachable"):
         sender.send(Request("GET", f"https://{closed.host}/v2/", foreign=foreign))
     assert [] == closed.requests
+
+
+def test_wanted_certificate_is_told() -> None:
+    """Where the server's alert arrives before it hangs up; trusting another authority would not help."""
+    alert = SSLError("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required")
+    error = unreachable("GET", "https://reg.io/v2/", alert)
+    assert "reg.io:443 wants to see a client certificate" == error.what
 
 
 def test_redirect_elsewhere_shows_no_certificate(

@@ -175,6 +175,15 @@ def test_wrong_bytes_go_nowhere(source: RegistrySimulator, target: RegistrySimul
     assert ({}, {}) == (target.blobs, target.tags.get("prod", {}))
 
 
+def test_blobs_that_vanished_are_sent_again(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+) -> None:
+    """A registry that says it has the blobs, but refuses the manifest without them, gets them once more."""
+    target.fail("HEAD /v2/prod/blobs/", Fault(status=200), times=2)
+    copy(source, target, tmp_path)
+    assert BLOBS == target.blobs["prod"]
+
+
 @pytest.mark.parametrize("step", ["HEAD", "POST", "PUT /v2/prod/blobs", "PUT /v2/prod/manifests"])
 def test_interrupted_copy_can_be_repeated(
     source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path, step: str

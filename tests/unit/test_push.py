@@ -4,6 +4,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from kubeoci.artifact import Artifact
 from kubeoci.errors import RegistryError, Stopped
 from kubeoci.reference import Repository
 from kubeoci.registry import push as pushing
+from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.push import Pushed
-from simulator.client import connect
+from kubeoci.registry.remote import Shared
+from kubeoci.registry.transport import Settings
+from simulator.client import QUICK, connect
 from simulator.registry import Fault, RegistrySimulator
 
 LAYER = b"packed" * 100
@@ -206,6 +210,21 @@ def test_blobs_that_vanished_are_sent_again(server: RegistrySimulator, push: Cal
     push(make(), "v1")
     assert {make().layer.digest, make().config_descriptor.digest} == set(server.blobs["app"])
     assert 2 == server.requests.count("PUT /v2/app/manifests/v1")
+
+
+def test_pushes_at_once_share_token_and_uploads(tmp_path: Path) -> None:
+    """Four operations of a process that push the same artifact under different tags."""
+    with RegistrySimulator(username="ann", password="pw", bearer=True) as server:
+        repository, shared = reference.parse(f"{server.host}/app").repository, Shared()
+        server.fail("PUT /v2/app/blobs", Fault(delay=0.3), times=2)
+        settings = Settings(credentials=Credentials("ann", "pw"), limits=QUICK)
+        clients = [connect(tmp_path, settings, shared=shared) for _ in range(4)]
+        run = lambda n: pushing.push(clients[n], repository, make(), lambda: BytesIO(LAYER), [f"v{n}"])  # noqa: E731 - it is one argument
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(run, range(4)))
+        assert 1 == server.requests.count("GET /token")
+        assert 2 == len([line for line in server.requests if line.startswith("PUT /v2/app/blobs")])
+        assert 4 == len(server.tags["app"])
 
 
 def test_push_asks_for_one_token(tmp_path: Path) -> None:

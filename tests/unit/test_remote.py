@@ -13,10 +13,10 @@ import pytest
 from kubeoci import digest, reference
 from kubeoci.artifact import MANIFEST, Descriptor
 from kubeoci.digest import Digest
-from kubeoci.errors import KubeociError, RegistryError
+from kubeoci.errors import KubeociError, RegistryError, Stopped
 from kubeoci.reference import Reference, Repository
 from kubeoci.registry import progress
-from kubeoci.registry.remote import Registry
+from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.transport import Settings
 from simulator.client import QUICK, connect
 from simulator.registry import Fault, RegistrySimulator
@@ -205,6 +205,14 @@ def test_readers_of_one_blob_share_a_download(server: RegistrySimulator, read: R
     with ThreadPoolExecutor(4) as pool:
         assert [BLOB] * 4 == [future.result() for future in [pool.submit(read) for _ in range(4)]]
     assert [GET_BLOB] == server.requests
+
+
+def test_waiting_for_another_reader_ends(app: Repository, tmp_path: Path) -> None:
+    """With the own deadline, not with that of the reader who is at it."""
+    shared = Shared()
+    with shared.turns[DESCRIPTOR.digest], pytest.raises(Stopped) as caught:
+        connect(tmp_path, Settings(timeout_seconds=0.2), shared=shared).blob(app, DESCRIPTOR)
+    assert "stopped.deadline" == caught.value.code
 
 
 def test_huge_blob_is_refused_unasked(server: RegistrySimulator, registry: Registry, app: Repository) -> None:

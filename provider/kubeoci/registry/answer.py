@@ -12,6 +12,7 @@ from kubeoci.errors import RegistryError
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _MAX_MESSAGE = 300
 
+_BLOB_MISSING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 _CODES = {
     401: "registry.unauthorized",
     403: "registry.denied",
@@ -61,6 +62,11 @@ class Refused(RegistryError):  # noqa: N818 - named by what the registry did
         super().__init__(code, what, where=where, advice=advice)
         self.status = status
         self.reasons = frozenset(reasons)
+
+    @property
+    def misses_blobs(self) -> bool:
+        """Whether a manifest was refused for blobs that the registry does not have, whatever it said before."""
+        return bool(self.reasons & _BLOB_MISSING)
 
 
 def complaints(answer: Answer) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
+from kubeoci.registry.answer import Refused
 from kubeoci.registry.push import together
 from kubeoci.registry.remote import PUSH, Registry
 
@@ -76,9 +77,20 @@ class _Copy:
         if self._has(digest):
             return manifest
         self._contents(manifest, digest, depth)
-        self.target.registry.put_manifest(self.target.repository, digest, raw, manifest.media_type)
+        self._store(manifest, digest, raw)
         self.stored.append(digest)
         return manifest
+
+    def _store(self, manifest: Manifest, digest: Digest, raw: bytes) -> None:
+        """If the registry misses a blob that it said to have, bring all blobs and try once more."""
+        target = self.target
+        try:
+            target.registry.put_manifest(target.repository, digest, raw, manifest.media_type)
+        except Refused as error:
+            if not error.misses_blobs:
+                raise
+            self._blobs(manifest, absent=True)
+            target.registry.put_manifest(target.repository, digest, raw, manifest.media_type)
 
     def belongings(self, digest: Digest, depth: int = 1) -> None:
         """What refers to `digest`, and what refers to that; and what cosign keeps beside it."""
@@ -103,15 +115,19 @@ class _Copy:
             raise RegistryError("registry.unsupported", what, where=f"{self.source.repository}@{digest}")
         for child in manifest.children:
             self.tree(child.digest, depth + 1)
-        together([lambda blob=blob: self._blob(blob) for blob in _blobs(manifest)])  # type: ignore[misc]  # a default binds the loop's variable
+        self._blobs(manifest)
 
-    def _blob(self, blob: Descriptor) -> None:
+    def _blobs(self, manifest: Manifest, *, absent: bool = False) -> None:
+        blobs = _blobs(manifest)
+        together([lambda blob=blob: self._blob(blob, absent=absent) for blob in blobs])  # type: ignore[misc]  # a default binds the loop's variable
+
+    def _blob(self, blob: Descriptor, *, absent: bool) -> None:
         """Mounted where both are on one registry; else fetched as a whole and checked before the first byte goes."""
         here, origin = self.source.registry, self.source.repository
         there, goal = self.target.registry, self.target.repository
-        if there.has_blob(goal, blob.digest):
+        if not absent and there.has_blob(goal, blob.digest):
             return
-        neighbour = origin if origin.host == goal.host and origin != goal else None
+        neighbour = origin if origin.host == goal.host and not absent else None
         if not neighbour:
             here.blob(origin, blob).close()  # an upload session should not wait for a download
         there.put_blob(goal, blob, lambda: here.blob(origin, blob), absent=True, mount=neighbour)

@@ -3,8 +3,12 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kubeoci.errors import Stopped
+
+_LOOK_SECONDS = 0.1
 
 
 class Deadline:
@@ -39,6 +43,17 @@ class Deadline:
             raise self._late()
         if self._stop.wait(seconds):
             self.check()
+
+    @contextmanager
+    def hold(self, lock: threading.Lock) -> Iterator[bool]:
+        """Hold `lock`, and say whether that had to be waited for; who holds it may have more time than we have."""
+        waited = not lock.acquire(blocking=False)
+        while waited and not lock.acquire(timeout=_LOOK_SECONDS):
+            self.check()
+        try:
+            yield waited
+        finally:
+            lock.release()
 
     def _late(self) -> Stopped:
         return Stopped(

@@ -51,7 +51,7 @@ def split(proxy: str) -> tuple[str, str]:
     except ValueError:
         fine = False
     if not fine:
-        advice = "write http://HOST:PORT; HTTPS_PROXY and HTTP_PROXY count where no proxy is given"
+        advice = "write http://HOST:PORT; it comes from HTTPS_PROXY or HTTP_PROXY where no proxy is given"
         raise RegistryError("registry.unreachable", "the address of the proxy is no http(s) URL", advice=advice)
     user, _, place = parts.netloc.rpartition("@")
     return f"{parts.scheme}://{place}", unquote(user)

@@ -21,7 +21,6 @@ from kubeoci.registry.protocols import PUSH, Place, Target
 _TRANSFERS = 8
 _FRESH_SECONDS = 5.0
 _MEMO = "pushed"
-_BLOB_MISSING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Place)
@@ -130,7 +129,7 @@ class _Push(Generic[P]):
         try:
             self.registry.put_manifest(self.repository, ref, self.artifact.manifest, MANIFEST)
         except Refused as error:
-            if not error.reasons & _BLOB_MISSING:
+            if not error.misses_blobs:
                 raise
             self._blobs(absent=True)
             self.registry.put_manifest(self.repository, ref, self.artifact.manifest, MANIFEST)

@@ -8,6 +8,7 @@ what comes over the network is hashed as a whole before anybody gets it.
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
@@ -49,7 +50,7 @@ class Shared:
     connections: Connections = field(default_factory=Connections)
     memory: Memory = field(default_factory=Memory)
     turns: dict[Digest, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
-    attaching: dict[tuple[Repository, Digest], threading.Lock] = field(
+    writing: dict[tuple[Repository, Digest], threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
     lists_referrers: dict[Repository, bool] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class Registry:
         self._settings = settings
         self.lists_referrers = shared.lists_referrers
         self._turns = shared.turns
-        self._attaching = shared.attaching
+        self._writing = shared.writing
         self._transport = Transport(settings, self.deadline, shared.connections)
         self._authority = Authority(
             self._transport, shared.memory, settings.credentials, environment, realms=settings.realms
@@ -155,7 +156,7 @@ class Registry:
         if descriptor.size > limit:
             what = f"a blob of {descriptor.size} bytes is over the limit of {limit}"
             raise RegistryError("registry.too_large", what, where=f"{repository}@{descriptor.digest}")
-        with self._turns[descriptor.digest]:  # many readers, one download
+        with self.deadline.hold(self._turns[descriptor.digest]):  # many readers, one download
             return self.cache.open_blob(descriptor.digest) or self._download(repository, descriptor)
 
     def tags(self, repository: Repository) -> list[str]:
@@ -192,9 +193,9 @@ class Registry:
         request = Request("GET", url, max_bytes=max_bytes).having(Accept=accept)
         return self._authority.send(request, repository, actions)
 
-    def turn(self, repository: Repository, subject: Digest) -> threading.Lock:
-        """The lock under which this process changes what belongs to `subject`."""
-        return self._attaching[repository, subject]
+    def turn(self, repository: Repository, subject: Digest) -> AbstractContextManager[bool]:
+        """Alone in this process with what belongs to `subject`."""
+        return self.deadline.hold(self._writing[repository, subject])
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether the repository holds a blob; asked as part of a push."""
@@ -219,8 +220,14 @@ class Registry:
 
         Raises a `Refused` that holds the registry's own codes.
         """
-        if not absent and self.has_blob(repository, descriptor.digest):
-            return False
+        with self.deadline.hold(self._writing[repository, descriptor.digest]) as waited:  # many writers, one upload
+            if (waited or not absent) and self.has_blob(repository, descriptor.digest):
+                return False
+            return self._upload(repository, descriptor, source, mount)
+
+    def _upload(
+        self, repository: Repository, descriptor: Descriptor, source: Callable[[], BinaryIO], mount: Repository | None
+    ) -> bool:
         also = f"repository:{mount.path}:{PULL}" if mount else ""
         send = lambda request: self._authority.send(request, repository, PUSH, also)  # noqa: E731 - it is one argument
         meter = Meter(f"pushing {repository}", descriptor.size, self.progress)
