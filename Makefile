@@ -14,7 +14,7 @@ test-all: lint tools
 	@$(RUN) pytest -q -n 4 --maxschedchunk 1
 
 check: lint
-	@$(RUN) pytest -q -n 4 tests/unit -m "not long"
+	@$(RUN) pytest -q -n 4 tests/unit tests/properties -m "not long"
 
 lint:
 	@$(RUN) sh -c "ruff check && ruff format --check && mypy"

@@ -284,8 +284,9 @@ class _Body:
 
 def retry_after(text: str) -> float | None:
     """Seconds that a `Retry-After` asks for: digits or an HTTP date; None when there is none that can be read."""
-    if text.isascii() and text.strip().isdigit():
-        return float(text[:12])
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit():
+        return float(digits[:12])
     try:
         moment = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever lies in archives, manifests and Docker configurations: our own errors only, soon, and in little memory."""
+
+import base64
+import gzip
+import io
+import json
+import tracemalloc
+
+from hypothesis import strategies as st
+
+from kubeoci import artifact, reference, untar
+from kubeoci.artifact import Manifest
+from kubeoci.errors import KubeociError
+from kubeoci.registry import dockerconfig
+from kubeoci.tree import Limits
+from kubeoci.untar import Contents
+from properties.effort import outcome, tried
+from simulator.tar import END, checked, entry, pax
+
+TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+SMALL = Limits(
+    max_layer_bytes=1 << 20, max_expanded_bytes=1 << 20, max_file_bytes=1 << 18, max_files=50, max_headers=200
+)
+SLACK_BYTES = 1 << 20
+SECRET = "s3cret-of-the-user"
+
+names = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from([b"a", b"a/", b"a/b", b"../x", b"/x", b"a\0b", b".", b"", b"A", b"./a//b", b"\xff", b"d" * 100]),
+)
+kinds = st.sampled_from([bytes([code]) for code in b"01234567LKxgXSDVN\0 "])
+fields = st.sampled_from([b"0000644", b"", b"-1", b"+7", b"0o17", b"1_0", b"\x80\0\0\0\0\0\1", b"9999999", b"       "])
+records = st.dictionaries(
+    st.sampled_from(["path", "size", "linkpath", "mtime", "GNU_sparse_map", "SCHILY_xattr", "charset", "hdrcharset"]),
+    st.one_of(st.text(max_size=10), st.sampled_from(["../x", "99999999999999999999", "-1", "1.5", "binary", "a/b"])),
+    max_size=3,
+)
+pieces = st.lists(
+    st.one_of(
+        st.builds(
+            lambda name, data, kind, mode: entry(name[:100], data, kind, mode=mode),
+            names,
+            st.binary(max_size=700),
+            kinds,
+            fields,
+        ),
+        st.builds(lambda kind, found: pax(kind, **found), st.sampled_from([b"x", b"g"]), records),
+        st.builds(
+            lambda block: checked(block[:148].ljust(148, b"\0") + block[148:500].ljust(352, b"\0")),
+            st.binary(max_size=500),
+        ),
+        st.sampled_from([bytes(512), END, b"x" * 511, bytes(200_000)]),
+        st.binary(max_size=600),
+    ),
+    max_size=6,
+)
+archives = st.builds(
+    lambda found, pack, cut, at: _spoilt(pack(b"".join(found) + END), cut, at),
+    pieces,
+    st.sampled_from([gzip.compress, bytes, lambda data: gzip.compress(data) + gzip.compress(data)]),
+    st.one_of(st.none(), st.binary(max_size=3)),
+    st.integers(0, 2000),
+)
+
+
+def _spoilt(data: bytes, patch: bytes | None, at: int) -> bytes:
+    """The bytes, with some of them replaced, or cut when there is nothing to replace them with."""
+    if patch is None:
+        return data
+    return data[:at] + patch + data[at + len(patch) :] if patch else data[:at]
+
+
+@tried(st.tuples(archives, st.sampled_from([TYPE, "application/vnd.oci.image.layer.v1.tar", "", "text/plain"])))
+def test_archives(given: tuple[bytes, str]) -> None:
+    """A layer gives files inside its limits, by paths inside its root, or an error; and never takes more memory."""
+    data, media_type = given
+    tracemalloc.start()
+    try:
+        found = outcome(untar.read, io.BytesIO(data), media_type, SMALL)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * SMALL.max_expanded_bytes + SLACK_BYTES
+    if isinstance(found, Contents):
+        assert sum(len(item.data) for item in found.files.values()) <= SMALL.max_expanded_bytes
+        assert [] == [path for path in found.files if not path or {"", ".", ".."} & set(path.split("/"))]
+        outcome(found.tree)
+
+
+digests = st.sampled_from(["sha256:" + "a" * 64, "sha512:" + "b" * 128, "sha256:zz/../x", "", "sha256:" + "A" * 64])
+types = st.sampled_from([artifact.MANIFEST, artifact.INDEX, artifact.DOCKER_LIST, "text/html", "", "\ud800", TYPE])
+numbers = st.one_of(st.integers(-1, 1 << 63), st.just(10**400), st.floats(), st.booleans(), st.none())
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=8) | types | digests,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+notes = st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=2) | anything
+descriptors = (
+    st.fixed_dictionaries(
+        {"mediaType": types, "digest": digests, "size": st.integers(0, 9) | numbers},
+        optional={"annotations": notes, "urls": anything, "data": anything},
+    )
+    | anything
+)
+layers = st.lists(descriptors, max_size=3) | anything
+manifests = st.fixed_dictionaries(
+    {"schemaVersion": st.just(2) | numbers},
+    optional={
+        "mediaType": types,
+        "config": descriptors,
+        "layers": layers,
+        "manifests": layers,
+        "annotations": notes,
+        "artifactType": anything,
+        "subject": descriptors,
+    },
+)
+documents = st.one_of(
+    st.binary(max_size=80),
+    manifests.map(json.dumps).map(str.encode),
+    anything.map(json.dumps).map(str.encode),
+    st.integers(1, 100_000).map(lambda depth: b'{"a":' * depth),
+)
+
+
+@tried(st.tuples(documents, types))
+def test_manifests(given: tuple[bytes, str]) -> None:
+    """A manifest is understood or refused, and so is the layer or child that it names."""
+    found = outcome(artifact.parse, *given)
+    assert isinstance(found, Manifest | KubeociError)
+    if isinstance(found, Manifest):
+        outcome(artifact.select_layer, found)
+        outcome(artifact.select_child, found)
+
+
+auths = st.one_of(
+    st.sampled_from([SECRET, f"user:{SECRET}", f"user:{SECRET}\0\0", ""]).map(
+        lambda text: base64.b64encode(text.encode()).decode()
+    ),
+    st.just(SECRET),
+    anything,
+)
+entries = (
+    st.dictionaries(
+        st.sampled_from(["auth", "username", "password", "identitytoken", "registrytoken", "email"]), auths, max_size=3
+    )
+    | anything
+)
+hosts = st.sampled_from(
+    [
+        "registry.test",
+        "https://registry.test/v1/",
+        "registry.test/app",
+        "REGISTRY.test",
+        "docker.io",
+        "",
+        "//",
+        "/" * 3000,
+    ]
+)
+configurations = st.fixed_dictionaries(
+    {},
+    optional={
+        "auths": st.dictionaries(hosts, entries, max_size=4) | anything,
+        "credHelpers": st.dictionaries(hosts, auths, max_size=2) | anything,
+        "credsStore": auths,
+    },
+)
+
+
+@tried(configurations | anything)
+def test_docker_configurations(document: object) -> None:
+    """A configuration gives credentials, none, or an error; nothing that is printed holds a password."""
+    config = outcome(dockerconfig.parse, "config.json", document)
+    printed = str(config)
+    if not isinstance(config, KubeociError):
+        repository = reference.parse("registry.test/app/web").repository
+        found = [outcome(call) for call in (lambda: config.entry(repository), config.ambiguous)]
+        printed = str(found)
+        config.helper(repository)
+    assert SECRET not in printed
+    assert base64.b64encode(f"user:{SECRET}".encode()).decode() not in printed
