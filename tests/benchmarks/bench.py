@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What starting costs, against its limits: `make bench`, or `python tests/benchmarks/bench.py` inside `.venv`.
+"""What starting costs, against its limits, then transfers beside those of crane and oras: `make bench`.
 
-Each figure is the median of 7 runs in fresh processes, after one that warms the disk cache; compare figures of one
-machine only, at rest. Exits with 1 when a limit is broken.
+`python tests/benchmarks/bench.py` does the same inside `.venv`. Each figure of the start is the median of 7 runs in
+fresh processes, after one that warms the disk cache; compare figures of one machine only, at rest. Exits with 1 when a
+limit is broken.
 """
 
 # ruff: noqa: T201 - printing is what it is for
@@ -70,5 +71,14 @@ def main() -> int:
     return int(is_broken)
 
 
+def transfers() -> int:
+    """The figures of `transfers.py`; 1 when one is over its limit."""
+    tests = Path(__file__).resolve().parents[1]
+    sys.path[:0] = [str(tests), str(tests.parent / "tools")]
+    from benchmarks import transfers as cases  # noqa: PLC0415 - found by the path above
+
+    return cases.main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main() | transfers())

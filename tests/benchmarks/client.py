@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our side of a transfer, in a process of its own: `client.py CASE REFERENCE SOURCE CACHE`.
+
+Prints JSON: `seconds` after its imports, and `rss_mib` that it grew above the interpreter with all of them.
+"""
+
+# ruff: noqa: T201 - printing is what it is for
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import urllib3
+
+from kubeoci import archive, artifact, reference, tree
+from kubeoci.artifact import MANIFEST, Descriptor
+from kubeoci.digest import Digest
+from kubeoci.lifecycle.pull import pull
+from kubeoci.registry.cache import Cache
+from kubeoci.registry.push import push
+from kubeoci.registry.remote import Registry
+from kubeoci.registry.transport import Settings
+
+_CHECKS = 32
+_TYPE = "application/octet-stream"
+
+
+def push_files(registry: Registry, ref: reference.Reference, source: Path) -> None:
+    """Pack the folder `source` and push it."""
+    packed = tree.read(source)
+    with registry.cache.stage() as stage:
+        layer = archive.write(packed, stage.file)
+        stage.commit(layer.digest)
+    built = artifact.build(layer, packed.digest)
+    push(registry, ref.repository, built, lambda: _cached(registry, layer.digest), [ref.tag or "latest"])
+
+
+def _cached(registry: Registry, digest: Digest):  # noqa: ANN202 - a file
+    blob = registry.cache.open_blob(digest)
+    assert blob is not None
+    return blob
+
+
+def pull_files(registry: Registry, ref: reference.Reference, _source: Path) -> None:
+    """Resolve, pull, verify and unpack, into memory as the provider does."""
+    pull(registry, ref.repository, registry.resolve(ref))
+
+
+def push_blob(registry: Registry, ref: reference.Reference, source: Path) -> None:
+    """Hash and stream one large file."""
+    with source.open("rb") as file:
+        digest = Digest(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+    descriptor = Descriptor(_TYPE, digest, source.stat().st_size)
+    registry.put_blob(ref.repository, descriptor, lambda: source.open("rb"))
+
+
+def pull_blob(registry: Registry, ref: reference.Reference, source: Path) -> None:
+    """Stream one large blob into the cache, hash it, and read it; `source` has as many bytes."""
+    assert ref.digest
+    with registry.blob(ref.repository, Descriptor(_TYPE, ref.digest, source.stat().st_size)) as blob:
+        while blob.read(1 << 20):
+            pass
+
+
+def seed(registry: Registry, ref: reference.Reference, source: Path) -> None:
+    """Push the blobs of the image layout `source`, and no manifest."""
+    found = _layout(source)[1]
+    with ThreadPoolExecutor(8) as pool:
+        tasks = [pool.submit(_put, registry, ref, source, blob) for blob in found]
+    for task in tasks:
+        task.result()
+
+
+def _put(registry: Registry, ref: reference.Reference, source: Path, blob: Descriptor) -> None:
+    path = source / "blobs" / blob.digest.replace(":", "/")
+    registry.put_blob(ref.repository, blob, lambda: path.open("rb"), absent=True)
+
+
+def push_known(registry: Registry, ref: reference.Reference, source: Path) -> None:
+    """Push the image layout `source`, whose blobs are all there: look for each, 32 at a time, then the manifest."""
+    raw, found = _layout(source)
+    with ThreadPoolExecutor(_CHECKS) as pool:
+        there = list(pool.map(lambda blob: registry.has_blob(ref.repository, blob.digest), found))
+    assert all(there)
+    registry.put_manifest(ref.repository, ref.tag or "latest", raw, MANIFEST)
+
+
+def _layout(source: Path) -> tuple[bytes, list[Descriptor]]:
+    """The manifest of an image layout and its blobs."""
+    (entry,) = json.loads((source / "index.json").read_bytes())["manifests"]
+    raw = (source / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
+    manifest = artifact.parse(raw)
+    return raw, [*manifest.layers, *([manifest.config] if manifest.config else [])]
+
+
+CASES: dict[str, Callable[[Registry, reference.Reference, Path], None]] = {
+    case.__name__: case for case in (push_files, pull_files, push_blob, pull_blob, seed, push_known)
+}
+
+
+def peak_mib() -> float:
+    """The most memory that this process ever held, in MiB; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def main(case: str, url: str, source: str, cache: str) -> None:
+    """Run one case and print what it took."""
+    assert urllib3.__version__  # loaded before the clock starts, as in a provider that runs
+    registry = Registry(Settings(), Cache(Path(cache)), environment={})
+    before, started = peak_mib(), time.perf_counter()
+    CASES[case](registry, reference.parse(url), Path(source))
+    print(json.dumps({"seconds": time.perf_counter() - started, "rss_mib": peak_mib() - before}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
