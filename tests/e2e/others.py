@@ -127,6 +127,16 @@ class Oras:
         """Make `ref` name an artifact whose one layer is the file."""
         self._run("push", *self._flags, "--artifact-type", "application/x-test", ref, f"{layer.name}:{_TAR_GZIP}")
 
+    def attach(self, ref: str, file: Path, artifact_type: str) -> None:
+        """Attach the file to what `ref` names."""
+        self._run("attach", *self._flags, "--artifact-type", artifact_type, ref, f"{file.name}:text/plain")
+
+    def discover(self, ref: str) -> set[str]:
+        """The digests of everything attached to what `ref` names; of their types some registries know nothing."""
+        document = json.loads(self._run("discover", *self._flags, "--format", "json", "--depth", "1", ref))
+        found = document.get("referrers") or document.get("manifests") or []
+        return {row["digest"] for row in found}
+
     def _run(self, *arguments: str) -> bytes:
         return run(self._program, arguments, self._service, self._folder)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,11 +13,14 @@ import pytest
 
 from e2e.others import KINDS, Crane, Oras, Service, Services, services
 from kubeoci import archive, artifact, reference, tree
-from kubeoci.artifact import Artifact
+from kubeoci import digest as digests
+from kubeoci.artifact import Artifact, Descriptor
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.pull import pull
 from kubeoci.reference import Repository
+from kubeoci.registry import referrers
 from kubeoci.registry.cache import Cache
+from kubeoci.registry.copy import End, promote
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.transport import Settings
@@ -32,6 +36,7 @@ TREE = tree.of(
     },
     {"run.sh"},
 )
+EMPTY = Descriptor("application/vnd.oci.empty.v1+json", digests.of(b"{}"), 2)
 others = pytest.mark.parametrize("other", [Crane, Oras])
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -158,3 +163,50 @@ def test_they_replace_ours(service: Service, other: Other, tmp_path: Path) -> No
     pushed = push(registry, repository(service, name), built, lambda: path.open("rb"), ["v1"])
     assert {"v1": theirs} == pushed.previous
     assert json.loads(built.manifest) == json.loads(client.manifest(ref))
+
+
+NOTE = "application/vnd.test.note"
+
+
+def attach_ours(registry: Registry, place: Repository, subject: Artifact) -> str:
+    """Attach an artifact without content to another one; its digest."""
+    registry.put_blob(place, EMPTY, lambda: BytesIO(b"{}"))
+    own = Descriptor(artifact.MANIFEST, subject.digest, len(subject.manifest)).document()
+    fields = {"schemaVersion": 2, "mediaType": artifact.MANIFEST, "artifactType": NOTE, "config": EMPTY.document()}
+    return referrers.attach(
+        registry, place, artifact.canonical({**fields, "layers": [EMPTY.document()], "subject": own})
+    )
+
+
+@pytest.mark.long
+@kinds
+def test_attachments(service: Service, tmp_path: Path) -> None:
+    """We list what oras attached, oras lists what we attached, and neither loses the other's."""
+    built, _ = push_ours(service, "attached/both", tmp_path)
+    client, ref = had(lambda: Oras(service, tmp_path)), f"{service.host}/attached/both:v1"
+    registry, place = service.registry(tmp_path / "cache"), repository(service, "attached/both")
+    client.attach(ref, tmp_path / "layer.tar.gz", "application/vnd.test.theirs")
+    (theirs,) = client.discover(ref)
+    ours = attach_ours(registry, place, built)
+    client.attach(ref, tmp_path / "layer.tar.gz", "application/vnd.test.more")
+    listed = referrers.list_referrers(registry, place, built.digest)
+    assert {one.descriptor.digest for one in listed} == client.discover(ref)
+    assert {theirs, ours} < {one.descriptor.digest for one in listed}
+    assert {"theirs", "note", "more"} == {one.artifact_type.rpartition(".")[2] for one in listed}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("start", "end"), [("plain", "referrers"), ("referrers", "tls"), ("htpasswd", "token")])
+def test_promotion(everywhere: Services, start: str, end: str, tmp_path: Path) -> None:
+    """What goes to another registry has the same digest there, and oras sees the same attachments."""
+    here, there = had(lambda: everywhere[start]), had(lambda: everywhere[end])
+    built, _ = push_ours(here, "promoted/app", tmp_path)
+    source, target = f"{here.host}/promoted/app:v1", f"{there.host}/promoted/app:v1"
+    had(lambda: Oras(here, tmp_path)).attach(source, tmp_path / "layer.tar.gz", NOTE)
+    ends = [End(one.registry(tmp_path / one.host), repository(one, "promoted/app")) for one in (here, there)]
+    copied = promote(ends[0], built.digest, ends[1], ["v1"])
+    assert built.digest == copied.digest
+    assert (
+        built.manifest == Oras(there, tmp_path).manifest(target) == had(lambda: Crane(there, tmp_path)).manifest(target)
+    )
+    assert Oras(here, tmp_path).discover(source) == Oras(there, tmp_path).discover(target)
