@@ -49,6 +49,11 @@ def test_tag_in_url_is_the_tag() -> None:
         ({"annotations": {"dev.kubeoci.tree-digest": "x"}}, 'annotations["dev.kubeoci.tree-digest"]'),
         ({"credentials": {"username": "ann"}}, "credentials.password"),
         ({"ca": "/etc/ca.crt"}, "ca"),
+        ({"clientCertificate": {"certificate": "x"}}, "clientCertificate.key"),
+        ({"clientCertificate": {"certificate": "a.crt", "key": "a.key"}}, "clientCertificate.key"),
+        ({"proxy": "socks5://127.0.0.1:1"}, "proxy"),
+        ({"realms": {"ghcr.io": "ghcr.io/token"}}, "realms"),
+        ({"url": "oci-layout:out", "proxy": "http://127.0.0.1:1"}, "proxy"),
         ({"verify": {}}, "verify"),
         ({"timeout": "soon"}, "timeout"),
     ],
@@ -102,6 +107,15 @@ def test_unknown_parts_are_pending() -> None:
     """What is not known yet is no fault."""
     _, reader = settings.repository({**REPOSITORY, "ref": {"digest": UNKNOWN}, "cluster": {"kubeconfig": UNKNOWN}}, {})
     assert ([], {"ref", "cluster"}) == (reader.faults, reader.pending)
+
+
+def test_access_has_all_ways_to_a_registry() -> None:
+    """Certificate, proxy and token services arrive as they were given."""
+    pem = {"certificate": "-----BEGIN CERTIFICATE-----", "key": "-----BEGIN PRIVATE KEY-----"}
+    extra = {"clientCertificate": pem, "proxy": "http://127.0.0.1:3128", "realms": {"ghcr.io": "https://ghcr.io/token"}}
+    given, reader = settings.artifact({**ARTIFACT, **extra})
+    assert ([], "http://127.0.0.1:3128") == (reader.faults, given.access.proxy)
+    assert (pem["key"], (("ghcr.io", "https://ghcr.io/token"),)) == (given.access.key, given.access.realms)
 
 
 def test_access_hides_credentials() -> None:

@@ -18,12 +18,13 @@ from kubeoci import tree as trees
 from kubeoci.artifact import Artifact, Manifest
 from kubeoci.digest import Digest
 from kubeoci.errors import ArchiveError, FilesError, KubeociError, RegistryError, flatten
-from kubeoci.lifecycle import pack, settings
+from kubeoci.lifecycle import access, pack, settings
+from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
 from kubeoci.lifecycle.pull import open_store, pull
-from kubeoci.lifecycle.settings import Access, ArtifactInputs
+from kubeoci.lifecycle.settings import ArtifactInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Fetcher, Folder, Place
@@ -32,7 +33,7 @@ from kubeoci.tree import Tree
 
 INPUTS: Final = settings.ARTIFACT
 FACTS: Final = frozenset({"digest", "files"})
-SECRET: Final = frozenset({"credentials"})
+SECRET: Final = access.SECRET
 
 
 def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - nothing may depend on the old inputs

@@ -2,6 +2,7 @@
 """What an OCIRepository refers to: the digest that a reference means now, its files, and the objects in them."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from kubeoci.lifecycle.pull import Pulled, open_store, pull
 from kubeoci.lifecycle.settings import RepositoryInputs
 from kubeoci.objects import Object
 from kubeoci.registry.protocols import Place, Resolver
+
+_COMMAND_SECONDS = 24 * 3600.0  # no command lives longer, and a restored machine may have the same ids again
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,11 @@ def resolve(call: Call, given: RepositoryInputs) -> Resolved:
     run, cache = command.ident(), call.session.cache
     key = f"{run} {given.repository} {given.ref!r}"
     note = cache.recall("resolved", key) if run else None
-    if note is not None:
+    if note is not None and abs(time.time() - float(str(note["at"]))) < _COMMAND_SECONDS:
         return Resolved(digests.parse(str(note["digest"])), str(note["tag"]))
     found = _ask(call, given)
     if run:
-        cache.note("resolved", key, {"digest": found.digest, "tag": found.tag})
+        cache.note("resolved", key, {"digest": found.digest, "tag": found.tag, "at": time.time()})
     return found
 
 

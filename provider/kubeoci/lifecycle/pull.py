@@ -7,8 +7,8 @@ from typing import TypeVar, cast
 from kubeoci import artifact, untar
 from kubeoci.artifact import Manifest
 from kubeoci.digest import Digest
+from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.contract import Call
-from kubeoci.lifecycle.settings import Access
 from kubeoci.registry import transport
 from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.protocols import Fetcher, Folder, Place, Store
@@ -35,6 +35,10 @@ def open_store(call: Call, access: Access, place: P) -> Store[P]:
     wanted = transport.Settings(
         insecure=access.insecure,
         ca=access.ca,
+        certificate=access.certificate,
+        key=access.key,
+        proxy=access.proxy,
+        realms=access.realms,
         credentials=credentials,
         timeout_seconds=seconds,
     )

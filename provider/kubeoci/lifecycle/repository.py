@@ -18,7 +18,7 @@ from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
 from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
-from kubeoci.lifecycle import content, offline, settings
+from kubeoci.lifecycle import access, content, offline, settings
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Incomplete, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
@@ -27,9 +27,9 @@ from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 
 INPUTS: Final = settings.REPOSITORY
 FACTS: Final = frozenset({"digest", "revision", "files", "objects"})
-SECRET: Final = frozenset({"credentials", "cluster"})
+SECRET: Final = access.SECRET | {"cluster"}
 
-_SOURCE: Final = frozenset({"url", "ref", "layerSelector", "credentials", "insecure", "ca"})
+_SOURCE: Final = frozenset({"url", "ref", "layerSelector", *access.INPUTS})
 _SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace"})
 _OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
 _GONE: Final = "cluster.unreachable"

@@ -11,42 +11,28 @@ from typing import Final
 from kubeoci import digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
 from kubeoci.errors import KubeociError
+from kubeoci.lifecycle import access
+from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.values import Values, reveal
 from kubeoci.reference import Repository
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Folder, Located, Place
 
-_REGISTRY: Final = ("credentials", "insecure", "ca", "timeout")
 _PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "immutableTags", "onDelete")
 _DESCRIPTION: Final = ("source", "revision", "annotations", "created")
 _SELECTION: Final = ("ref", "layerSelector", "path", "ignore", "targetNamespace", "interval", "suspend")
 _APPLYING: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", "deleteUnreachable")
 _CLUSTER: Final = ("cluster", "namespace", "inventoryName", "driftDetection")
 
-ARTIFACT: Final = frozenset(("url", *_REGISTRY, *_PACKING, *_DESCRIPTION))
-REPOSITORY: Final = frozenset(("url", *_REGISTRY, *_SELECTION, *_APPLYING, *_CLUSTER))
+ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
+REPOSITORY: Final = frozenset(("url", *access.INPUTS, *_SELECTION, *_APPLYING, *_CLUSTER))
 NOWHERE: Final = Repository("localhost", "unknown")
 """Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
 
-_TIMEOUT: Final = 600.0
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a registry. `username` is empty when the Docker configuration decides."""
-
-    username: str = ""
-    password: str = ""
-    insecure: bool | None = None
-    ca: str = ""
-    timeout_seconds: float = 600.0
-
-    def __repr__(self) -> str:
-        return f"Access(insecure={self.insecure}, timeout_seconds={self.timeout_seconds})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +107,7 @@ def artifact(values: Values) -> tuple[ArtifactInputs, Reader]:
         reader.fault("url", "lies in the folder that is packed: each update would pack the last", "put it elsewhere")
     settings = ArtifactInputs(
         repository=place.place if place else NOWHERE,
-        access=_access(reader, place),
+        access=access.read(reader, place),
         path=path,
         tags=tags,
         ignore=_ignore(reader),
@@ -150,7 +136,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     reader.seconds("interval", 0.0)
     settings = RepositoryInputs(
         repository=place.place if place else NOWHERE,
-        access=_access(reader, place),
+        access=access.read(reader, place),
         ref=_ref(reader),
         layer_media_type=_selector(reader),
         path=reader.text("path"),
@@ -211,23 +197,6 @@ def _tags(reader: Reader, place: Located | None) -> tuple[str, ...]:
     if not tags:
         reader.fault("tags", "is empty", "leave it out for latest")
     return tags
-
-
-def _access(reader: Reader, place: Located | None) -> Access:
-    """Credentials and transport settings of a registry; `timeout` of an OCIRepository means the cluster's part too."""
-    if place and isinstance(place.place, Folder):
-        for name in ("credentials", "insecure", "ca"):
-            if reader.values.get(name) is not None:
-                reader.fault(name, "has no effect on an OCI image layout", "leave it out", "input.unknown")
-    section = reader.section("credentials", ("username", "password"))
-    username = section.text("username", required=True) if section else ""
-    password = section.text("password", required=True) if section else ""
-    if section and section.pending:
-        reader.pending.add("credentials")
-    ca = reader.text("ca")
-    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
-        reader.fault("ca", "holds no PEM certificate", "give the text of the file, not its path")
-    return Access(username, password, reader.maybe("insecure"), ca, reader.seconds("timeout", _TIMEOUT))
 
 
 def _annotations(reader: Reader) -> dict[str, str]:

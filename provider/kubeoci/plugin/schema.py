@@ -22,6 +22,13 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "password": ("string", "Password or token."),
         },
     ),
+    "ClientCertificate": (
+        "A client certificate and its key.",
+        {
+            "certificate": ("string", "PEM text of the certificate, with those between it and its root."),
+            "key": ("string", "PEM text of its private key, not encrypted."),
+        },
+    ),
     "Ref": (
         "Which version of an artifact: digest before semver before tag.",
         {
@@ -50,7 +57,10 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
 _REGISTRY: Final[Table] = {
     "credentials": ("Credentials", "User name and password; the Docker configuration when not given."),
     "insecure": ("boolean", "Speak plain HTTP to the registry; by default only to loopback addresses."),
-    "ca": ("string", "Text of PEM certificates to trust instead of the system's."),
+    "ca": ("string", "Text of PEM certificates to trust beside the system's."),
+    "clientCertificate": ("ClientCertificate", "Who we are, for a registry that asks for a certificate."),
+    "proxy": ("string", "URL of the proxy to the registry. Default: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."),
+    "realms": ("{string}", "Registry -> URL of its token service: when given, credentials go to no other."),
 }
 
 ARTIFACT_INPUTS: Final[Table] = {
@@ -122,7 +132,7 @@ CONFIG: Final[Table] = {
     "namespace": ("string", "Default for `namespace` of every OCIRepository."),
 }
 
-SECRET: Final = frozenset({"credentials", "cluster"})
+SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster"})
 """Properties whose values are secret whether or not the program says so."""
 
 _ABOUT: Final = {

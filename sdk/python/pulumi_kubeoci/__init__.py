@@ -10,6 +10,8 @@ These are dynamic resources: the wheel is all they need. `pulumi_kubeoci.plugin`
 """
 
 from pulumi_kubeoci.arguments import (
+    ClientCertificateArgs,
+    ClientCertificateArgsDict,
     ClusterArgs,
     ClusterArgsDict,
     CredentialsArgs,
@@ -24,6 +26,8 @@ from pulumi_kubeoci.arguments import (
 from pulumi_kubeoci.resources import OCIArtifact, OCIRepository
 
 __all__ = [
+    "ClientCertificateArgs",
+    "ClientCertificateArgsDict",
     "ClusterArgs",
     "ClusterArgsDict",
     "CredentialsArgs",

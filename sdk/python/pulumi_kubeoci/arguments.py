@@ -30,6 +30,21 @@ class CredentialsArgsDict(TypedDict):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificateArgs:
+    """PEM texts of a client certificate and its key. They are secrets even when they are not marked."""
+
+    certificate: pulumi.Input[str]
+    key: pulumi.Input[str] = dataclasses.field(repr=False)
+
+
+class ClientCertificateArgsDict(TypedDict):
+    """`ClientCertificateArgs` as a dict."""
+
+    certificate: pulumi.Input[str]
+    key: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RefArgs:
     """Which version of an artifact: `digest` before `semver` before `tag`; the tag `latest` when nothing is given."""
 
@@ -79,6 +94,7 @@ class ClusterArgsDict(TypedDict, total=False):
 
 
 Credentials: TypeAlias = pulumi.Input[CredentialsArgs | CredentialsArgsDict]
+ClientCertificate: TypeAlias = pulumi.Input[ClientCertificateArgs | ClientCertificateArgsDict]
 Ref: TypeAlias = pulumi.Input[RefArgs | RefArgsDict]
 LayerSelector: TypeAlias = pulumi.Input[LayerSelectorArgs | LayerSelectorArgsDict]
 Cluster: TypeAlias = pulumi.Input[ClusterArgs | ClusterArgsDict]
@@ -101,6 +117,9 @@ class OCIArtifactArgs(TypedDict, total=False):
     credentials: Credentials | None
     insecure: pulumi.Input[bool] | None
     ca: pulumi.Input[str] | None
+    client_certificate: ClientCertificate | None
+    proxy: pulumi.Input[str] | None
+    realms: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
     immutable_tags: pulumi.Input[bool] | None
     on_delete: pulumi.Input[str] | None
     timeout: pulumi.Input[str] | None
@@ -115,6 +134,9 @@ class OCIRepositoryArgs(TypedDict, total=False):
     credentials: Credentials | None
     insecure: pulumi.Input[bool] | None
     ca: pulumi.Input[str] | None
+    client_certificate: ClientCertificate | None
+    proxy: pulumi.Input[str] | None
+    realms: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
     path: pulumi.Input[str] | None
     ignore: Texts | None
     interval: pulumi.Input[str] | None
@@ -134,11 +156,12 @@ class OCIRepositoryArgs(TypedDict, total=False):
     drift_detection: pulumi.Input[bool] | None
 
 
-SECRET: Final = frozenset({"credentials", "cluster"})
+SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster"})
 """Arguments whose values are secret whether or not the program says so."""
 
 NESTED: Final[dict[str, type]] = {
     "credentials": CredentialsArgs,
+    "client_certificate": ClientCertificateArgs,
     "ref": RefArgs,
     "layer_selector": LayerSelectorArgs,
     "cluster": ClusterArgs,
@@ -198,7 +221,7 @@ def _properties(kind: str, declared: type, args: Mapping[str, Any]) -> dict[str,
 def _property(name: str, value: Any) -> pulumi.Input[Any]:  # noqa: ANN401 - any input
     if name in NESTED:
         value = nested(name, value)
-    return pulumi.Output.secret(value) if name in SECRET and value is not None else value
+    return pulumi.Output.secret(value) if camel(name) in SECRET and value is not None else value
 
 
 def nested(name: str, value: Any) -> Any:  # noqa: ANN401 - any input

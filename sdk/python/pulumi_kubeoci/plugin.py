@@ -9,6 +9,8 @@ from typing import Any, Unpack
 import pulumi
 from pulumi_kubeoci import outputs
 from pulumi_kubeoci.arguments import (
+    ClientCertificateArgs,
+    ClientCertificateArgsDict,
     Cluster,
     ClusterArgs,
     ClusterArgsDict,
@@ -27,6 +29,8 @@ from pulumi_kubeoci.arguments import (
 )
 
 __all__ = [
+    "ClientCertificateArgs",
+    "ClientCertificateArgsDict",
     "ClusterArgs",
     "ClusterArgsDict",
     "CredentialsArgs",
