@@ -14,6 +14,7 @@ from kubeoci import artifact, digest
 from kubeoci.archive import Layer
 from kubeoci.artifact import INDEX, MANIFEST, Artifact, Descriptor
 from kubeoci.errors import KubeociError, RegistryError, Stopped
+from kubeoci.registry import layout
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.layout import REF_NAME, Layouts
 from kubeoci.registry.protocols import Folder
@@ -140,6 +141,17 @@ def test_push_by_digest_is_listed(place: Folder, fresh: Callable[..., Layouts]) 
     assert ([], True) == (layouts.tags(place), layouts.exists(place, make().digest))
     send(layouts, place, make(), "v1")
     assert make().digest == layouts.tag(place, "v1")
+
+
+def test_storing_twice_changes_nothing(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
+    """A manifest under the tag that it has, or by its digest, leaves the index as it is; blobs are not sent again."""
+    layouts = fresh()
+    send(layouts, place, make(), "v1")
+    before = (root / "index.json").read_text()
+    for ref in ("v1", make().digest):
+        layouts.put_manifest(place, ref, make().manifest, MANIFEST)
+    assert before == (root / "index.json").read_text()
+    assert not layouts.put_blob(place, make().layer, lambda: BytesIO(LAYER))
 
 
 def test_deletion(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
@@ -316,6 +328,34 @@ def test_a_lock_that_is_held_ends_with_the_deadline(root: Path, place: Folder, f
     with pytest.raises(Stopped, match=r"stopped\.deadline"):
         send(fresh(timeout_seconds=0.2), place, make(), "v2")
     os.close(handle)
+
+
+def test_threads_take_turns_without_file_locks(
+    place: Folder, fresh: Callable[..., Layouts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no such locks a push works as well, and other threads of the process wait."""
+    monkeypatch.setattr(layout, "fcntl", None)
+    send(fresh(), place, make(), "v1")
+    assert ["v1"] == fresh().tags(place)
+    with layout._TURN, pytest.raises(Stopped, match=r"stopped\.deadline"):  # noqa: SLF001 - another thread's turn
+        send(fresh(timeout_seconds=0.1), place, make(), "v2")
+
+
+def test_a_layout_without_an_index_is_empty(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
+    """A push that ended before its last step left one: it has no tags, and the next push finishes."""
+    send(fresh(), place, make(), "v1")
+    (root / "index.json").unlink()
+    assert ([], None) == (fresh().tags(place), fresh().tag(place, "v1"))
+    assert 0 == send(fresh(), place, make(), "v1")
+    assert make().digest == fresh().tag(place, "v1")
+
+
+def test_an_index_of_another_kind_is_refused(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
+    """A list of Docker's is no index of a layout."""
+    send(fresh(), place, make(), "v1")
+    rewrite(root, named(make(), "v1"), mediaType=artifact.DOCKER_LIST)
+    with pytest.raises(RegistryError, match=r"is of type .*registry\.layout"):
+        fresh().tags(place)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, fresh: Callable[..., Layouts]) -> None:

@@ -39,6 +39,11 @@ def test_what_is_pushed_is_there(registry: MemoryRegistry) -> None:
     assert ["v1"] == registry.tags(APP)
 
 
+def test_a_blob_is_stored_once(registry: MemoryRegistry) -> None:
+    """What is there is not opened again."""
+    assert not registry.put_blob(APP, make().layer, lambda: BytesIO(b"never looked at"))
+
+
 def test_second_push_sends_nothing(registry: MemoryRegistry) -> None:
     """An unchanged artifact is found by its tag; under a new tag by its digest."""
     expected = Pushed(make().digest, {"v1": make().digest})

@@ -16,12 +16,13 @@ import oras.layout.layout
 import oras.provider
 import pytest
 
-from kubeoci import artifact, digest
+from kubeoci import artifact, digest, reference
 from kubeoci.errors import FilesError, InputError, KubeociError, RegistryError
 from kubeoci.registry import layout, titled
 from kubeoci.registry import oras as facade
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.oras import OciRegistry
+from kubeoci.registry.referrers import list_referrers
 from kubeoci.registry.remote import Shared
 from kubeoci.registry.transport import Settings
 from simulator.client import QUICK
@@ -103,6 +104,17 @@ def test_annotations_config_and_subject(tmp_path: Path, server: RegistrySimulato
     assert ("application/x", {"c": "1"}) == (found["config"]["mediaType"], found["config"]["annotations"])
     assert {titled.TITLE: "a.txt", "x": "y"} == found["layers"][0]["annotations"]
     assert {"mediaType": artifact.MANIFEST, "digest": digest.of(b"x"), "size": 1} == found["subject"]
+
+
+def test_a_subject_finds_what_is_attached(server: RegistrySimulator, client: OciRegistry) -> None:
+    """What is pushed with a subject is among its referrers, in a registry without their API as well."""
+    target = f"{server.host}/app:v1"
+    client.push(target, files=["a.txt"], quiet=True)
+    name = digest.parse(server.tags["app"]["v1"])
+    subject = oras.oci.Subject(artifact.MANIFEST, name, len(server.manifests["app"][name][1]))
+    client.push(f"{server.host}/app:about", files=["a.txt"], subject=subject, quiet=True)
+    found = list_referrers(client._client(), reference.parse(target).repository, name)  # noqa: SLF001 - any client will do
+    assert [server.tags["app"]["about"]] == [one.descriptor.digest for one in found]
 
 
 @pytest.mark.filterwarnings("ignore")  # of oras-py and tarfile
@@ -205,6 +217,32 @@ def test_files_are_kept_if_asked(tmp_path: Path, server: RegistrySimulator, clie
     (tmp_path / "a.txt").write_text("mine")
     assert [] == client.pull(f"{server.host}/app:v1", outdir=str(tmp_path), overwrite=False)
     assert "mine" == (tmp_path / "a.txt").read_text()
+
+
+def test_an_index_of_one_artifact_is_that_artifact(
+    tmp_path: Path, server: RegistrySimulator, client: OciRegistry
+) -> None:
+    """The artifact is pulled where only one can be meant, whatever attestations are beside it."""
+    client.push(f"{server.host}/app:v1", files=["a.txt"], quiet=True)
+    name = server.tags["app"]["v1"]
+    child = {"mediaType": artifact.MANIFEST, "digest": name, "size": len(server.manifests["app"][name][1])}
+    index = {"schemaVersion": 2, "mediaType": artifact.INDEX, "manifests": [child]}
+    client.upload_manifest(index, f"{server.host}/app:all")
+    client.pull(f"{server.host}/app:all", outdir=str(tmp_path / "out"))
+    assert files(tmp_path / "out") == {"a.txt": "alpha"}
+
+
+def test_a_folder_that_left_the_cache_is_told(tmp_path: Path) -> None:
+    """Between packing and pushing somebody may empty the cache."""
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir" / "a").write_text("a")
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache")
+    descriptor, opened = titled.source(str(tmp_path / "dir"), "", {}, cache, anywhere=True)
+    opened().close()
+    next((tmp_path / "cache").rglob(digest.hexadecimal(descriptor.digest))).unlink()
+    with pytest.raises(FilesError, match=r"files\.changed"):
+        opened()
 
 
 def test_types_can_be_restricted(server: RegistrySimulator, client: OciRegistry) -> None:

@@ -35,6 +35,7 @@ from kubeoci.registry.answer import Answer, Refused, failure
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.download import check_body, check_told
 from kubeoci.registry.push import together
+from kubeoci.registry.referrers import attach
 from kubeoci.registry.remote import DELETE, PULL, PUSH, Registry, Shared
 from kubeoci.registry.titled import DIRECTORY, TITLE, Source, opener, source, split
 from kubeoci.registry.transport import Request, Settings
@@ -151,11 +152,16 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
     def upload_manifest(
         self, manifest: Mapping[str, Any], container: str | oras.container.Container
     ) -> requests.Response:
-        """Store a manifest under the container's tag or digest, as canonical JSON."""
+        """Store a manifest under the container's tag or digest, as canonical JSON, and attach it to its subject.
+
+        Raises `registry.conflict` when a registry without the referrers API keeps no list of what is attached.
+        """
         place = _reference(self.get_container(container))
         raw = artifact.canonical(dict(manifest))
-        parsed = artifact.parse(raw)
-        self._client().put_manifest(place.repository, str(place.digest or place.tag), raw, parsed.media_type)
+        parsed, client = artifact.parse(raw), self._client()
+        if "subject" in manifest:  # found by who looks at its subject, then by its tag
+            attach(client, place.repository, raw, parsed.media_type)
+        client.put_manifest(place.repository, str(place.digest or place.tag), raw, parsed.media_type)
         return _stored(place, "manifests", digests.of(raw))
 
     def push(  # noqa: PLR0913, PLR0917 - the signature of oras-py
