@@ -4,8 +4,9 @@
 import base64
 import gzip
 import io
-import json
+import tempfile
 import tracemalloc
+from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -13,8 +14,10 @@ from kubeoci import artifact, reference, untar
 from kubeoci.artifact import Manifest
 from kubeoci.errors import KubeociError
 from kubeoci.registry import dockerconfig
+from kubeoci.registry.unpack import unpack
 from kubeoci.tree import Limits
 from kubeoci.untar import Contents
+from properties.documents import anything, documents, types
 from properties.effort import outcome, tried
 from simulator.tar import END, checked, entry, pax
 
@@ -27,7 +30,24 @@ SECRET = "s3cret-of-the-user"
 
 names = st.one_of(
     st.binary(max_size=30),
-    st.sampled_from([b"a", b"a/", b"a/b", b"../x", b"/x", b"a\0b", b".", b"", b"A", b"./a//b", b"\xff", b"d" * 100]),
+    st.sampled_from(
+        [
+            b"a",
+            b"a/",
+            b"a/b",
+            b"../x",
+            b"/x",
+            b"a\0b",
+            b".",
+            b"",
+            b"A",
+            b"./a//b",
+            b"\xff",
+            b"d" * 100,
+            b"link",
+            b"link/x",
+        ]
+    ),
 )
 kinds = st.sampled_from([bytes([code]) for code in b"01234567LKxgXSDVN\0 "])
 fields = st.sampled_from([b"0000644", b"", b"-1", b"+7", b"0o17", b"1_0", b"\x80\0\0\0\0\0\1", b"9999999", b"       "])
@@ -88,41 +108,18 @@ def test_archives(given: tuple[bytes, str]) -> None:
         outcome(found.tree)
 
 
-digests = st.sampled_from(["sha256:" + "a" * 64, "sha512:" + "b" * 128, "sha256:zz/../x", "", "sha256:" + "A" * 64])
-types = st.sampled_from([artifact.MANIFEST, artifact.INDEX, artifact.DOCKER_LIST, "text/html", "", "\ud800", TYPE])
-numbers = st.one_of(st.integers(-1, 1 << 63), st.just(10**400), st.floats(), st.booleans(), st.none())
-anything = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(max_size=8) | types | digests,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-notes = st.dictionaries(st.text(max_size=6), st.text(max_size=6), max_size=2) | anything
-descriptors = (
-    st.fixed_dictionaries(
-        {"mediaType": types, "digest": digests, "size": st.integers(0, 9) | numbers},
-        optional={"annotations": notes, "urls": anything, "data": anything},
-    )
-    | anything
-)
-layers = st.lists(descriptors, max_size=3) | anything
-manifests = st.fixed_dictionaries(
-    {"schemaVersion": st.just(2) | numbers},
-    optional={
-        "mediaType": types,
-        "config": descriptors,
-        "layers": layers,
-        "manifests": layers,
-        "annotations": notes,
-        "artifactType": anything,
-        "subject": descriptors,
-    },
-)
-documents = st.one_of(
-    st.binary(max_size=80),
-    manifests.map(json.dumps).map(str.encode),
-    anything.map(json.dumps).map(str.encode),
-    st.integers(1, 100_000).map(lambda depth: b'{"a":' * depth),
-)
+@tried(archives)
+def test_unpacked(data: bytes) -> None:
+    """What is unpacked stays in its folder, though a link there leads out of it."""
+    with tempfile.TemporaryDirectory() as name:
+        root, outside = Path(name, "root"), Path(name, "outside")
+        for folder in (root, outside):
+            folder.mkdir()
+        (root / "link").symlink_to(outside)
+        outcome(unpack, root, root, io.BytesIO(data), TYPE)
+        assert [outside, root] == sorted(Path(name).iterdir())
+        assert [] == list(outside.iterdir())
+        assert [] == list(root.rglob(".kubeoci-*"))
 
 
 @tried(st.tuples(documents, types))
