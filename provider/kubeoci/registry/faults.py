@@ -33,7 +33,7 @@ def unreachable(method: str, url: str, error: Exception) -> Unreachable:
         what, advice = _tls(host, error)
     elif isinstance(error, exceptions.ProxyError) or "Tunnel connection failed" in str(_innermost(error)):
         what = f"no way to {host} through the proxy: {_said(error)}"
-        advice = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        advice = "check `proxy`, or HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
         passing = "failed: 4" not in str(_innermost(error))  # who is refused once stays so
     elif isinstance(error, exceptions.NameResolutionError):
         what, advice = f"no such host: {origin.host}", "check `url` and the name servers"
@@ -48,7 +48,7 @@ def _tls(host: str, error: Exception) -> tuple[str, str]:
     if "wrong version number" in str(error).lower().replace("_", " "):
         return f"{host} does not speak TLS", "set `insecure: true` for a registry on plain HTTP"
     if "certificate_required" in str(error).lower():
-        return f"{host} wants to see a client certificate", "ask the registry's operator for one"
+        return f"{host} wants to see a client certificate", "set `clientCertificate`"
     cause = _innermost(error)
     code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
     advice = _CERTIFICATE_ADVICE.get(code, "set `ca` to the PEM text of the authority that the registry uses")
