@@ -65,3 +65,10 @@ def test_nothing_is_unpacked_over_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FilesError, match=r"files\.invalid"):
         unpack.unpack(tmp_path, tmp_path, packed(a=b"1"), TYPE)
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    """A link to itself in the way is told, as one that leads out is."""
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises((ArchiveError, FilesError)):
+        unpack.unpack(tmp_path, tmp_path, packed(a__b=b"1"), TYPE)

@@ -18,7 +18,11 @@ def inside(root: Path, name: str) -> Path:
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
         raise ArchiveError("archive.unsafe", f"{name!r:.200} is no name of a file in a folder")
     path = root.joinpath(*pure.parts)
-    if not path.parent.resolve().is_relative_to(root.resolve()):
+    try:
+        is_inside = path.parent.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # links that lead in a circle
+        is_inside = False
+    if not is_inside:
         raise ArchiveError(
             "archive.unsafe", f"{name!r:.200} leaves the folder by a link that is there", where=str(root)
         )
