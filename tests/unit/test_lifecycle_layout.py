@@ -202,6 +202,17 @@ def test_tags_and_digests_are_not_part_of_the_url(url: str) -> None:
     assert ["url"] == [fault.where for fault in failures]
 
 
+@pytest.mark.parametrize(
+    ("url", "path", "code"),
+    [("oci-layout:circle", "deploy", "registry.layout"), (URL, "de\0ploy", "files.missing")],
+)
+def test_paths_that_cannot_be_followed_are_told(url: str, path: str, code: str) -> None:
+    """A link to itself and a NUL end as failures of the check, not as crashes."""
+    Path("circle").symlink_to("circle")
+    result = artifact.check(call(), {}, {"url": url, "path": path})
+    assert [code] == [failure.rpartition("(")[2].rstrip(")") for failure in result.failures]
+
+
 @pytest.mark.parametrize("url", ["oci-layout:deploy", "oci-layout:deploy/../deploy/out"])
 def test_a_layout_is_not_packed_into_itself(url: str) -> None:
     """Each update would make the next one differ."""

@@ -175,7 +175,10 @@ def _place(reader: Reader) -> Located | None:
 
 def _swallows(path: str, place: Place) -> bool:
     """Whether packing `path` packs the layout that it goes to."""
-    return isinstance(place, Folder) and Path(place.path).resolve().is_relative_to(Path(path).resolve())
+    try:
+        return isinstance(place, Folder) and Path(place.path).resolve().is_relative_to(Path(path).resolve())
+    except (ValueError, RuntimeError):  # a NUL, or links that lead in a circle: who opens it will tell
+        return False
 
 
 def _tags(reader: Reader, place: Located | None) -> tuple[str, ...]:
