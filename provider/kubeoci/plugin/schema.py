@@ -64,7 +64,7 @@ _REGISTRY: Final[Table] = {
 }
 
 ARTIFACT_INPUTS: Final[Table] = {
-    "url": ("string", "Where to push: `oci://host[:port]/repository`. A tag in it is the same as `tags`."),
+    "url": ("string", "Where to push: `oci://host[:port]/repository`, or the folder `oci-layout:PATH`. A tag in it is the same as `tags`."),
     "path": ("string", "Directory or file to pack, relative to the Pulumi project."),
     "tags": ("[string]", "Tags to move to the artifact, after everything else is in the registry. Default: `latest`."),
     "ignore": ("[string]", "Patterns of files to leave out, as in a .gitignore, beside the usual ones."),
@@ -92,7 +92,7 @@ ARTIFACT_OUTPUTS: Final[Table] = {
 }
 
 REPOSITORY_INPUTS: Final[Table] = {
-    "url": ("string", "Where to pull from: `oci://host[:port]/repository`."),
+    "url": ("string", "Where to pull from: `oci://host[:port]/repository`, or the folder `oci-layout:PATH`."),
     "ref": ("Ref", "Which version. Default: the tag `latest`."),
     "layerSelector": ("LayerSelector", "Which layer. Default: the first."),
     **_REGISTRY,
