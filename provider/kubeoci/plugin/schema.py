@@ -64,7 +64,7 @@ _REGISTRY: Final[Table] = {
 }
 
 ARTIFACT_INPUTS: Final[Table] = {
-    "url": ("string", "Where to push: `oci://host[:port]/repository`, or the folder `oci-layout:PATH`. A tag in it is the same as `tags`."),
+    "url": ("string", "Where to push: `oci://host[:port]/repository[:tag]`, or the folder `oci-layout:PATH`."),
     "path": ("string", "Directory or file to pack, relative to the Pulumi project."),
     "tags": ("[string]", "Tags to move to the artifact, after everything else is in the registry. Default: `latest`."),
     "ignore": ("[string]", "Patterns of files to leave out, as in a .gitignore, beside the usual ones."),
