@@ -99,6 +99,7 @@ def test_dead_engine_fails_nothing() -> None:
     engine.close()
     engine.progress("urn:a", "text")
     engine.close()
+    assert "127.0.0.1:1" == engine.address
 
 
 def test_server_imports_nothing_slow() -> None:
