@@ -252,6 +252,17 @@ def test_abandoned_creation_is_rolled_back(world: World) -> None:
     assert [None, None] == [world.cluster.at(path) for path in (WEB_PATH, PARENT_PATH)]
 
 
+@pytest.mark.parametrize("extra", [{"prune": False}, {"deletionPolicy": "Orphan"}])
+def test_abandoned_creation_stays_where_nothing_may_be_deleted(world: World, extra: dict[str, Any]) -> None:
+    """A policy that keeps objects keeps these too."""
+    world.push(NAMESPACE, WEB)
+    world.cluster.unready.add("web")
+    with pytest.raises(Unfinished) as caught:
+        world.up(timeout="1s", **extra)
+    assert "goes on from there" in repository.abandon(world.call(), caught.value)[-1]
+    assert world.cluster.at(PARENT_PATH) is not None
+
+
 def test_abandoned_adoption_is_kept(world: World) -> None:
     """What was there before is not deleted because something else failed."""
     world.push(NAMESPACE, WEB)

@@ -159,7 +159,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
 
 def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
     """Delete what a failed first apply made; if some of it was there before, leave it all for the next run to adopt."""
-    if not failure.is_fresh:
+    if not failure.is_fresh or _keeps(_given(call, failure.stored.inputs)):
         again = "what was applied stays in the cluster; the next `pulumi up` goes on from there"
         return (*failure.reasons, again)
     try:
@@ -167,6 +167,11 @@ def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
     except KubeociError as error:
         return (*failure.reasons, f"and it could not be rolled back: {error}; the next `pulumi up` goes on from there")
     return (*failure.reasons, "rolled back: all that this run had created is deleted")
+
+
+def _keeps(given: RepositoryInputs) -> bool:
+    """Whether the user wants objects to stay in the cluster when the resource goes."""
+    return given.deletion_policy == "Orphan" or (given.deletion_policy == "MirrorPrune" and not given.prune)
 
 
 def _inputs(values: Values) -> dict[str, Value]:
