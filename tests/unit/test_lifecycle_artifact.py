@@ -206,6 +206,18 @@ def test_read_tells_gone_from_moved(call: Call, registry: RegistrySimulator) -> 
     assert artifact.read(call, stored.id, stored.outputs, facts) is None
 
 
+def test_state_without_tags_is_read_and_deleted(call: Call, registry: RegistrySimulator) -> None:
+    """After a refresh found all tags moved away, another refresh and a destroy still work."""
+    stored = artifact.create(call, checked(call, registry, onDelete="delete"))
+    registry.tags["app"]["dev"] = "sha256:" + "0" * 64
+    first = artifact.read(call, stored.id, stored.outputs, stored.inputs)
+    assert first is not None
+    second = artifact.read(call, stored.id, first.outputs, first.inputs)
+    assert first == second
+    artifact.delete(call, stored.id, first.outputs)
+    assert stored.outputs["digest"] not in registry.manifests["app"]
+
+
 def test_read_follows_the_digest_of_the_last_push(call: Call, registry: RegistrySimulator) -> None:
     """An id keeps the digest of the first push; what is read is the last."""
     first = artifact.create(call, checked(call, registry))

@@ -100,7 +100,7 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         raise RegistryError(
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
         )
-    given = _given(inputs) if inputs else None
+    given = _given(inputs, is_stored=True) if inputs else None
     store = open_store(call, given.access if given else Access(), place.place)
     if not store.exists(place.place, place.digest):
         return None
@@ -120,7 +120,7 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
 def delete(call: Call, ident: str, outputs: Values) -> None:
     """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
     # the output `annotations` is the manifest's own, with keys that an input may not have
-    given = _given({name: value for name, value in outputs.items() if name != "annotations"})
+    given = _given({name: value for name, value in outputs.items() if name != "annotations"}, is_stored=True)
     place = protocols.parse(str(reveal(outputs.get("reference")) or ident))
     if given.on_delete == "keep" or place.digest is None:
         call.log(Severity.INFO, f"{place} stays in the registry (onDelete: keep)")
@@ -140,9 +140,10 @@ def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:  # noqa: ARG001
 _OUTPUTS: Final = ("reference", "treeDigest", "size", "annotations", "previousDigest")
 
 
-def _given(values: Values) -> ArtifactInputs:
+def _given(values: Values, *, is_stored: bool = False) -> ArtifactInputs:
     """The settings inside the inputs of a resource that was checked before. Raises what is wrong with them."""
-    given, reader = settings.artifact({name: value for name, value in values.items() if name in INPUTS})
+    own = {name: value for name, value in values.items() if name in INPUTS}
+    given, reader = settings.artifact(own, is_stored=is_stored)
     settled(reader)
     return given
 

@@ -95,13 +95,16 @@ class Ref:
         return self.digest or self.semver or self.tag
 
 
-def artifact(values: Values) -> tuple[ArtifactInputs, Reader]:
-    """The settings of an OCIArtifact; what is wrong or pending is in the reader."""
+def artifact(values: Values, *, is_stored: bool = False) -> tuple[ArtifactInputs, Reader]:
+    """The settings of an OCIArtifact; what is wrong or pending is in the reader.
+
+    A program names at least one tag. What `is_stored` may have none: a refresh keeps those that still point to us.
+    """
     reader = Reader(values)
     reader.known(ARTIFACT)
     reader.faults += uncarriable(reveal(dict(values)))
     place = _place(reader)
-    tags = _tags(reader, place)
+    tags = _tags(reader, place, is_stored=is_stored)
     path = reader.text("path", required=True)
     if place and path and _swallows(path, place.place):
         reader.fault("url", "lies in the folder that is packed: each update would pack the last", "put it elsewhere")
@@ -181,7 +184,7 @@ def _swallows(path: str, place: Place) -> bool:
         return False
 
 
-def _tags(reader: Reader, place: Located | None) -> tuple[str, ...]:
+def _tags(reader: Reader, place: Located | None, *, is_stored: bool) -> tuple[str, ...]:
     """The tags to move: from `tags`, or the one in `url`; never both."""
     tags = reader.texts("tags", ["latest"])
     if place and place.digest:
@@ -197,7 +200,7 @@ def _tags(reader: Reader, place: Located | None) -> tuple[str, ...]:
             reader.adopt(f"tags[{index}]", error)
     if len(set(tags)) != len(tags):
         reader.fault("tags", "names a tag twice")
-    if not tags:
+    if not tags and not is_stored:
         reader.fault("tags", "is empty", "leave it out for latest")
     return tags
 
