@@ -39,8 +39,7 @@ def destroy(site: Site, recorded: Iterable[Entry]) -> Outcome:
 
 def _clear(site: Site, entries: Sequence[Entry], found: Live) -> tuple[Pruned, list[Decision]]:
     """Everything but the parent and its namespace; gives what must come after the parent."""
-    policy = site.settings.deletion_policy
-    if policy == "Orphan" or (policy == "MirrorPrune" and not site.settings.prune):
+    if site.settings.keeps_objects:
         return prune.orphan(site, entries, found), []
     home = ObjectId("", "Namespace", "", site.settings.namespace)
     decisions = prune.decide(site, entries, found, {}, keeps_parent=False)

@@ -46,6 +46,11 @@ class Settings:
     allow_empty: bool = False
     deletion_policy: str = "MirrorPrune"
 
+    @property
+    def keeps_objects(self) -> bool:
+        """Whether objects stay in the cluster when their owner goes."""
+        return self.deletion_policy == "Orphan" or (self.deletion_policy == "MirrorPrune" and not self.prune)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -32,7 +32,7 @@ SECRET: Final = access.SECRET | {"cluster"}
 _SOURCE: Final = frozenset({"url", "ref", "layerSelector", *access.INPUTS})
 _SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace"})
 _OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
-_GONE: Final = "cluster.unreachable"
+_UNREACHABLE: Final = "cluster.unreachable"
 
 
 def check(call: Call, olds: Values, news: Values) -> Checked:
@@ -79,7 +79,7 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:
         _same_place(target, ident, olds, given)
         planned = target.plan(_desired(call, given, news), _recorded(olds))
     except ClusterError as error:
-        if error.code != _GONE:
+        if error.code != _UNREACHABLE:
             raise
         return _offline(call, given, olds, news, outputs, str(error))
     for warning in planned.warnings:
@@ -119,7 +119,7 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         desired = loaded.objects if loaded else ()
         drift = target.drift(desired, _recorded(outputs))
     except ClusterError as error:
-        if error.code != _GONE or not given.delete_unreachable:
+        if error.code != _UNREACHABLE or not given.delete_unreachable:
             raise
         call.log(Severity.WARNING, f"not looked at: {error}")
         return stored
@@ -144,7 +144,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         _same_place(target, ident, outputs, given)
         outcome = target.destroy(_recorded(outputs))
     except ClusterError as error:
-        if error.code != _GONE:
+        if error.code != _UNREACHABLE:
             raise
         if not given.delete_unreachable:
             advice = f"{error.advice}; if the cluster is gone for good, run with KUBEOCI_DELETE_UNREACHABLE=true"
@@ -159,7 +159,7 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
 
 def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
     """Delete what a failed first apply made; if some of it was there before, leave it all for the next run to adopt."""
-    if not failure.is_fresh or _keeps(_given(call, failure.stored.inputs)):
+    if not failure.is_fresh or _applying(call, _given(call, failure.stored.inputs)).keeps_objects:
         again = "what was applied stays in the cluster; the next `pulumi up` goes on from there"
         return (*failure.reasons, again)
     try:
@@ -167,11 +167,6 @@ def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
     except KubeociError as error:
         return (*failure.reasons, f"and it could not be rolled back: {error}; the next `pulumi up` goes on from there")
     return (*failure.reasons, "rolled back: all that this run had created is deleted")
-
-
-def _keeps(given: RepositoryInputs) -> bool:
-    """Whether the user wants objects to stay in the cluster when the resource goes."""
-    return given.deletion_policy == "Orphan" or (given.deletion_policy == "MirrorPrune" and not given.prune)
 
 
 def _inputs(values: Values) -> dict[str, Value]:
@@ -185,9 +180,9 @@ def _given(call: Call, values: Values) -> RepositoryInputs:
     return given
 
 
-def _target(call: Call, given: RepositoryInputs) -> Target:
-    """The cluster and inventory of these settings."""
-    wanted = TargetSettings(
+def _applying(call: Call, given: RepositoryInputs) -> TargetSettings:
+    """How the cluster's side applies; the engine's custom timeout goes before the input `timeout`."""
+    return TargetSettings(
         namespace=given.namespace,
         inventory_name=given.inventory_name,
         prune=given.prune,
@@ -198,9 +193,17 @@ def _target(call: Call, given: RepositoryInputs) -> Target:
         allow_empty=given.allow_empty,
         deletion_policy=given.deletion_policy,
     )
+
+
+def _target(call: Call, given: RepositoryInputs) -> Target:
+    """The cluster and inventory of these settings."""
     rest = call.session.cluster(content.access(given))
     return Target(
-        rest, wanted, stop=call.session.stop, log=lambda text: call.log(Severity.WARNING, text), progress=call.progress
+        rest,
+        _applying(call, given),
+        stop=call.session.stop,
+        log=lambda text: call.log(Severity.WARNING, text),
+        progress=call.progress,
     )
 
 
