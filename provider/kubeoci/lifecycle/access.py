@@ -2,44 +2,26 @@
 """How a resource reaches its registry: the settings that both resources share, and every fault in them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.inputs import Reader
 from kubeoci.registry import proxy
+from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.protocols import Folder, Located
+from kubeoci.registry.transport import Settings
 
 REGISTRY_ONLY: Final = ("credentials", "insecure", "ca", "clientCertificate", "proxy", "realms")
 """Inputs that mean nothing where no registry is asked."""
 INPUTS: Final = (*REGISTRY_ONLY, "timeout")
 SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy"})
 
-_TIMEOUT: Final = 600.0
 _CERTIFICATE: Final = ("CERTIFICATE",)
 _KEYS: Final = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a registry. `username` is empty when the Docker configuration decides, `proxy` when the environment.
-
-    `realms` are pairs of a registry and the URL of the only token service that may get its credentials.
-    """
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    insecure: bool | None = None
-    ca: str = field(default="", repr=False)
-    certificate: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-    proxy: str = field(default="", repr=False)
-    realms: tuple[tuple[str, str], ...] = ()
-    timeout_seconds: float = _TIMEOUT
-
-
-def read(reader: Reader, place: Located | None) -> Access:
+def read(reader: Reader, place: Located | None) -> Settings:
     """The settings, with what is wrong in `reader`. `timeout` of an OCIRepository means the cluster's part too."""
     if place and isinstance(place.place, Folder):
         for name in REGISTRY_ONLY:
@@ -51,16 +33,16 @@ def read(reader: Reader, place: Located | None) -> Access:
     _check_pem(reader, "clientCertificate.key", key, _KEYS)
     ca = reader.text("ca")
     _check_pem(reader, "ca", ca, _CERTIFICATE)
-    return Access(
-        username=username,
-        password=password,
+    has_both = bool(certificate and key)  # one without the other is a fault already
+    return Settings(
+        credentials=Credentials(username, password) if username else None,
         insecure=reader.maybe("insecure"),
         ca=ca,
-        certificate=certificate,
-        key=key,
+        certificate=certificate if has_both else "",
+        key=key if has_both else "",
         proxy=_checked(reader, "proxy", proxy.split),
         realms=_realms(reader),
-        timeout_seconds=reader.seconds("timeout", _TIMEOUT),
+        timeout_seconds=reader.seconds("timeout", Settings().timeout_seconds),
     )
 
 

@@ -19,7 +19,6 @@ from kubeoci.artifact import Artifact, Manifest
 from kubeoci.digest import Digest
 from kubeoci.errors import ArchiveError, FilesError, KubeociError, RegistryError, flatten
 from kubeoci.lifecycle import access, pack, settings
-from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
@@ -29,6 +28,7 @@ from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Fetcher, Folder, Place
 from kubeoci.registry.push import push
+from kubeoci.registry.transport import Settings
 from kubeoci.tree import Tree
 
 INPUTS: Final = settings.ARTIFACT
@@ -101,7 +101,7 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
         )
     given = _given(inputs, is_stored=True) if inputs else None
-    store = open_store(call, given.access if given else Access(), place.place)
+    store = open_store(call, given.access if given else Settings(), place.place)
     if not store.exists(place.place, place.digest):
         return None
     if given is None:

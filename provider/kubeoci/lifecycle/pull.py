@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a digest to the files of an artifact, every byte checked on the way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from kubeoci import artifact, untar
 from kubeoci.artifact import Manifest
 from kubeoci.digest import Digest
-from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.contract import Call
-from kubeoci.registry import transport
-from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.protocols import Fetcher, Folder, Place, Store
+from kubeoci.registry.transport import Settings
 from kubeoci.untar import Contents
 
 P = TypeVar("P", bound=Place)
@@ -26,22 +24,11 @@ class Pulled:
     contents: Contents
 
 
-def open_store(call: Call, access: Access, place: P) -> Store[P]:
+def open_store(call: Call, settings: Settings, place: P) -> Store[P]:
     """Who serves the place of a resource; the engine's custom timeout goes before the input `timeout`."""
-    seconds = call.timeout_seconds or access.timeout_seconds
+    wanted = replace(settings, timeout_seconds=call.timeout_seconds or settings.timeout_seconds)
     if isinstance(place, Folder):
-        return cast("Store[P]", call.session.layouts(seconds))
-    credentials = Credentials(access.username, access.password) if access.username else None
-    wanted = transport.Settings(
-        insecure=access.insecure,
-        ca=access.ca,
-        certificate=access.certificate,
-        key=access.key,
-        proxy=access.proxy,
-        realms=access.realms,
-        credentials=credentials,
-        timeout_seconds=seconds,
-    )
+        return cast("Store[P]", call.session.layouts(wanted.timeout_seconds))
     return cast("Store[P]", call.session.registry(wanted, call.progress))
 
 

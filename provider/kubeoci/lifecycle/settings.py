@@ -12,12 +12,12 @@ from kubeoci import digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle import access
-from kubeoci.lifecycle.access import Access
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.values import Values, reveal
 from kubeoci.reference import Repository
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Folder, Located, Place
+from kubeoci.registry.transport import Settings
 
 _PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "immutableTags", "onDelete")
 _DESCRIPTION: Final = ("source", "revision", "annotations", "created")
@@ -40,7 +40,7 @@ class ArtifactInputs:
     """The inputs of an OCIArtifact. `source` and `revision` are None where Git decides; `created` is empty for none."""
 
     repository: Place
-    access: Access
+    access: Settings
     path: str
     tags: tuple[str, ...]
     ignore: tuple[str, ...]
@@ -59,7 +59,7 @@ class RepositoryInputs:
     """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration."""
 
     repository: Place
-    access: Access
+    access: Settings
     ref: "Ref"
     layer_media_type: str
     path: str
