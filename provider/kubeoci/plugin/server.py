@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from types import FrameType
 
 import grpc
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, resources: Callable[[], Resourc
         threading.Thread(target=_watch_parent, args=(os.getppid(), ended), daemon=True).start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    ended.wait()
+    ended.get()
     servicer.session.stop.set()
     _exit_at_last(GRACE_SECONDS + 1)
     server.stop(GRACE_SECONDS).wait()
@@ -56,27 +58,37 @@ def _lifecycle() -> Resources:
     return RESOURCES
 
 
-def _end_signal() -> threading.Event:
-    """An event that SIGINT and SIGTERM set. The engine sends the first a little after Cancel."""
-    ended = threading.Event()
+def _end_signal() -> "SimpleQueue[None]":
+    """A queue that SIGINT and SIGTERM put something into. The engine sends the first a little after Cancel.
+
+    A handler runs in the thread that waits, maybe while that holds a lock: of an Event it would wait for itself. `put`
+    of this queue may be called at any point.
+    """
+    ended: SimpleQueue[None] = SimpleQueue()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+        ended.put(None)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     return ended
 
 
-def _watch_parent(parent: int, ended: threading.Event) -> None:
-    """Set `ended` once the process has another parent: the engine was killed and sends nothing any more."""
-    while not ended.wait(PARENT_POLL_SECONDS):
-        if os.getppid() != parent:
-            ended.set()
+def _watch_parent(parent: int, ended: "SimpleQueue[None]") -> None:
+    """End the process once it has another parent: the engine was killed and sends nothing any more."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_SECONDS)
+    ended.put(None)
 
 
 def _exit_at_last(seconds: float) -> None:
-    """End the process after `seconds` even if a call does not: Python waits for the threads of a pool for ever."""
+    """End the process after `seconds` even if a call does not: Python waits for the threads of a pool for ever.
+
+    A second later the alarm clock of the system does it, which also rings while the interpreter shuts down.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1)
     timer = threading.Timer(seconds, os._exit, args=(1,))
     timer.daemon = True
     timer.start()
