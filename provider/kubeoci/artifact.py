@@ -68,17 +68,19 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A pointer to bytes: media type, digest, size in bytes."""
+    """A pointer to bytes: media type, digest, size in bytes. A list of referrers says their artifact type as well."""
 
     media_type: str
     digest: Digest
     size: int
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
 
     def document(self) -> dict[str, object]:
         """The descriptor as JSON has it; empty annotations are left out."""
         fields: dict[str, object] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
-        return fields | ({"annotations": dict(self.annotations)} if self.annotations else {})
+        fields |= {"annotations": dict(self.annotations)} if self.annotations else {}
+        return fields | ({"artifactType": self.artifact_type} if self.artifact_type else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +314,9 @@ def _descriptor(value: object, where: str) -> Descriptor:
     except KubeociError as error:
         raise RegistryError("registry.unsupported", f"the manifest's {where}: {error.what}") from None
     notes = _annotations(value.get("annotations"), f"{where}.annotations")
-    return Descriptor(_text(value.get("mediaType"), f"{where}.mediaType"), digest, size, notes)
+    kind = value.get("artifactType")  # null and nothing are the same to Go
+    kind = "" if kind is None else _text(kind, f"{where}.artifactType")
+    return Descriptor(_text(value.get("mediaType"), f"{where}.mediaType"), digest, size, notes, kind)
 
 
 def _annotations(value: object, where: str) -> dict[str, str]:
