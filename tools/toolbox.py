@@ -146,6 +146,12 @@ TOOLS = {
             ("sigs.k8s.io/release-utils/version.gitVersion=v{version}",),
         ),
         Tool(
+            "cosign2",
+            "github.com/sigstore/cosign/v2",
+            {"cosign": ()},  # never from PATH, where a later major version would do
+            ("sigs.k8s.io/release-utils/version.gitVersion=v{version}",),
+        ),
+        Tool(
             "kustomize",
             "sigs.k8s.io/kustomize/kustomize/v5",
             {"kustomize": ("version",)},
