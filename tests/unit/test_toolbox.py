@@ -103,7 +103,7 @@ def test_a_failed_build_leaves_nothing_that_looks_whole(programs: Path) -> None:
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     """A wrong name costs no build."""
-    with pytest.raises(ToolError, match="etcdd: unknown; known are cosign, crane, etcd"):
+    with pytest.raises(ToolError, match="etcdd: unknown; known are cosign, cosign2, crane, etcd"):
         toolbox.locate(["etcdd"])
 
 
