@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from kubeoci import patterns
+from kubeoci import regex
 from kubeoci.errors import InputError, RegistryError
+from kubeoci.regex import Regex
 
 _MAX_TAG_BYTES = 256
 _MAX_RANGE = 512
@@ -139,10 +140,10 @@ def select(tags: Iterable[str], range_: Range, pattern: str = "") -> Selection:
     return Selection(tied[0], len(judged), reasons, tuple(tied[1:]))
 
 
-def compile_filter(pattern: str) -> re.Pattern[str]:
+def compile_filter(pattern: str) -> Regex:
     """A `semverFilter`, to be searched anywhere in a tag. Raises `InputError` `range.invalid`."""
     try:
-        return patterns.compile_pattern(pattern)
+        return regex.compile(pattern)
     except ValueError as error:
         raise InputError("range.invalid", f"the filter {pattern[:100]!r} cannot be used: {error}") from None
 
@@ -158,7 +159,7 @@ class _Judged(NamedTuple):
 _NO_VERSION = Version((-1,), 0, ())
 
 
-def _judge(tag: str, range_: Range, wanted: re.Pattern[str]) -> _Judged:
+def _judge(tag: str, range_: Range, wanted: Regex) -> _Judged:
     version = parse_version(tag)
     if version is None:
         return _Judged(tag, _NO_VERSION, "no version")
