@@ -18,6 +18,7 @@ OWNERS = {  # third-party package, or module that starts programs -> the parts o
     "google": {"plugin"},
     "grpc": {"plugin"},
     "kubernetes": {"cluster"},
+    "nacl": {"trust"},
     "oras": {"registry.oras"},
     "pulumi": {"plugin"},
     "rich": {"report"},
