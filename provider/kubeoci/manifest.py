@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,10 @@ MAX_OBJECT_BYTES = 1_500_000
 """Bytes of one object as JSON: etcd takes no more."""
 MAX_DATA_BYTES = 1024 * 1024
 """Bytes that all values of a ConfigMap or Secret may have together."""
+NOT_BUILT = "name the file kustomization.yaml and let kustomize build its folder"
+"""What to do with input of kustomize that kustomize was not asked to build."""
+KUSTOMIZE_GROUP = "kustomize.config.k8s.io/"
+"""How the apiVersion of kustomize's own input begins."""
 
 _NAME = re.compile(r"(?!\.{1,2}$)[^/%\x00-\x20\x7f]{1,253}")  # what can be one segment of a URL
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -61,17 +65,20 @@ def read(file: str, data: bytes, faults: list[KubeociError]) -> list[Raw]:
     found = []
     for document in documents:
         for value, line in _expand(document.value, document.line, document.item_lines):
-            source = f"{file}:{line}"
-            wrong = list(_faults(value, source))
-            faults += wrong
-            if not wrong:
-                found += _raw(value, source, faults)
+            found += take(value, f"{file}:{line}", faults)
     if b"{{" in data or b"${" in data:
-        found = list(_without_templates(found, faults))
+        found = list(without_templates(found, faults))
     return found
 
 
-def _without_templates(raws: list[Raw], faults: list[KubeociError]) -> Iterator[Raw]:
+def take(value: Any, source: str, faults: list[KubeociError]) -> list[Raw]:  # noqa: ANN401 - any YAML value
+    """The object that `value`, found at `source`, describes; none when something is wrong with it."""
+    wrong = list(_faults(value, source))
+    faults += wrong
+    return [] if wrong else _raw(value, source, faults)
+
+
+def without_templates(raws: Iterable[Raw], faults: list[KubeociError]) -> Iterator[Raw]:
     """The objects that are no Helm templates, marked where they hold variables."""
     for raw in raws:
         texts = list(_short_texts(raw.body))
@@ -113,24 +120,19 @@ def _faults(body: Any, source: str) -> Iterator[ManifestError]:  # noqa: ANN401 
     if not isinstance(body, dict):
         yield _fault(source, f"an object must be a mapping, this is a {_type(body)}")
         return
+    if isinstance(body.get("sops"), dict) and "mac" in body["sops"]:
+        yield unsupported(source, f"{_called(body)} is encrypted with SOPS", "decrypt it before packing")
+        return
     missing = [name for name in ("apiVersion", "kind") if not (isinstance(body.get(name), str) and body[name])]
     if missing:
         yield _fault(source, f"{' and '.join(missing)} missing", "every Kubernetes object has both")
         return
-    if found := _unsupported(body, source):
-        yield found
+    if body["apiVersion"].startswith(KUSTOMIZE_GROUP):
+        yield unsupported(source, f"a {body['kind']} is input of kustomize, not an object", NOT_BUILT)
         return
     if body["apiVersion"].count("/") > 1:
         yield _fault(source, f"apiVersion {body['apiVersion']!r} is not group/version")
     yield from (_fault(source, f"{_called(body)}: {what}", advice) for what, advice in _metadata(body.get("metadata")))
-
-
-def _unsupported(body: dict[str, Any], source: str) -> ManifestError | None:
-    if body["apiVersion"].startswith("kustomize.config.k8s.io/"):
-        return unsupported(source, f"a {body['kind']} is input of kustomize, not an object", "pack what it builds")
-    if isinstance(body.get("sops"), dict) and "mac" in body["sops"]:
-        return unsupported(source, f"{_called(body)} is encrypted with SOPS", "decrypt it before packing")
-    return None
 
 
 def unsupported(where: str, what: str, advice: str) -> ManifestError:
@@ -159,23 +161,23 @@ def _metadata(meta: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any YAM
         yield f"metadata.name {name!r} is no name", "use up to 253 characters without / and %"
     if namespace and not (isinstance(namespace, str) and _DNS_LABEL.fullmatch(namespace)):
         yield f"metadata.namespace {namespace!r} is no namespace", "use up to 63 of a-z, 0-9 and -"
-    yield from _texts(meta, "labels")
-    yield from _texts(meta, "annotations")
+    yield from texts(meta.get("labels"), "metadata.labels", is_label=True)
+    yield from texts(meta.get("annotations"), "metadata.annotations")
 
 
-def _texts(meta: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:
-    """Faults of a map from text to text; for labels of their grammar too."""
-    found = meta.get(field) or {}
+def texts(found: Any, path: str, *, is_label: bool = False) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any YAML value
+    """(what, advice) for each fault of a map from text to text, called `path`; for labels of their grammar too."""
+    found = found or {}
     if not isinstance(found, dict):
-        yield f"metadata.{field} must be a mapping, this is a {_type(found)}", ""
+        yield f"{path} must be a mapping, this is a {_type(found)}", ""
         return
     for key, value in found.items():
-        if not _LABEL_KEY.fullmatch(key if field == "labels" else key.lower()):
-            yield f"metadata.{field}: {key!r} is no valid key", "write name or domain/name"
+        if not _LABEL_KEY.fullmatch(key if is_label else key.lower()):
+            yield f"{path}: {key!r} is no valid key", "write name or domain/name"
         if not isinstance(value, str):
-            yield f"metadata.{field}[{key!r}] must be a string, this is a {_type(value)}", "put it in quotes"
-        elif field == "labels" and not _LABEL_VALUE.fullmatch(value):
-            yield f"metadata.labels[{key!r}] is no valid label", "use up to 63 letters, digits, -, _ and ."
+            yield f"{path}[{key!r}] must be a string, this is a {_type(value)}", "put it in quotes"
+        elif is_label and not _LABEL_VALUE.fullmatch(value):
+            yield f"{path}[{key!r}] is no valid label", "use up to 63 letters, digits, -, _ and ."
 
 
 def _check_size(body: dict[str, Any], group: str) -> None:
@@ -208,7 +210,8 @@ def _short_texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
 def _called(body: dict[str, Any]) -> str:
     meta = body.get("metadata")
     name = meta.get("name") if isinstance(meta, dict) else None
-    return f"{body['kind']} {name}" if isinstance(name, str) and name else str(body["kind"])
+    kind = str(body.get("kind") or "this file")
+    return f"{kind} {name}" if isinstance(name, str) and name else kind
 
 
 def _fault(source: str, what: str, advice: str = "") -> ManifestError:

@@ -2,24 +2,24 @@
 """From the files of an artifact to the Kubernetes objects that they describe.
 
 What Flux does with a folder that has no kustomization file: every manifest below it, lists taken apart, each object
-in the namespace where it belongs. Whatever is wrong with any of them is told at once, with file and line.
+in the namespace where it belongs and with the metadata that all have in common. Whatever is wrong with any of them is
+told at once, with file and line.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from kubeoci import kinds, manifest, namespaces
+from kubeoci.commonmetadata import NONE, CommonMetadata
+from kubeoci.discovery import discover
 from kubeoci.errors import KubeociError, ManifestError
 from kubeoci.identity import ObjectId
 from kubeoci.manifest import Raw
 from kubeoci.normalise import at
 
-SUFFIXES = (".yaml", ".yml", ".json")
-"""Endings of files that hold manifests."""
-
-_KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
+_KUSTOMIZED = "a folder with a kustomization must be built by kustomize first"
+_NATIVE = "let kustomize build it with `build: auto`, pack the output of `kustomize build`, or remove this file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,22 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All objects of an artifact in the order of their files, and what a user should know about them."""
+    """All objects of an artifact in the order of their files, and what a user should know about them.
+
+    `builder` is the program that built them and its version, such as `kustomize v5.8.1`; empty when none was needed.
+    """
 
     objects: tuple[Object, ...]
     warnings: tuple[str, ...]
+    builder: str = ""
 
 
 Scope = Callable[[str, str], bool | None]
 """(group, kind) -> whether its objects live in a namespace; None when it is not known."""
+
+
+def nobody_knows(_group: str, _kind: str) -> None:
+    """The scope of every kind, where there is nobody to ask."""
 
 
 def load(
@@ -63,7 +71,8 @@ def load(
     path: str = "",
     namespace: str = "default",
     target_namespace: str = "",
-    namespaced: Scope = lambda _group, _kind: None,
+    common_metadata: CommonMetadata = NONE,
+    namespaced: Scope = nobody_knows,
 ) -> Loaded:
     """Every object in the manifests below `path`, a folder of the artifact.
 
@@ -75,51 +84,55 @@ def load(
     `manifest.unsupported`.
     """
     faults: list[KubeociError] = []
-    chosen = _select(files, path, faults)
-    raws = [raw for name in chosen for raw in manifest.read(name, files[name], faults)]
-    scopes = _Scopes(raws, namespaced)
+    raws = [raw for name in _select(files, path, faults) for raw in manifest.read(name, files[name], faults)]
     if target_namespace:
         namespaces.follow(raws, target_namespace)
+    return settle(
+        raws,
+        faults,
+        namespace=namespace,
+        target_namespace=target_namespace,
+        common_metadata=common_metadata,
+        namespaced=namespaced,
+    )
+
+
+def settle(
+    raws: Sequence[Raw],
+    faults: list[KubeociError],
+    *,
+    namespace: str = "default",
+    target_namespace: str = "",
+    common_metadata: CommonMetadata = NONE,
+    namespaced: Scope = nobody_knows,
+) -> Loaded:
+    """Objects that were read, each put where it belongs. Raises what `load` raises, `faults` first."""
+    scopes = _Scopes(raws, namespaced)
     objects = [_settle(raw, scopes, target_namespace or raw.namespace or namespace) for raw in raws]
+    for item in objects:
+        common_metadata.put_on(item.body)
     faults += _duplicates(objects)
     if faults:
         raise ExceptionGroup("the manifests cannot be used", faults)
-    return Loaded(tuple(objects), tuple(_warnings(raws, objects)))
+    return Loaded(tuple(objects), tuple(_warnings(raws, objects, target_namespace)))
 
 
-def _select(files: Mapping[str, bytes], path: str, faults: list[KubeociError]) -> list[str]:
+def _select(files: Mapping[str, bytes], path: str, faults: list[KubeociError]) -> tuple[str, ...]:
     """The names of the manifests below `path`, in byte order; nothing once a file needs another tool."""
-    parts = [part for part in PurePosixPath(path).parts if part != "/"]
-    prefix = "".join(f"{part}/" for part in parts)
-    below = sorted((name for name in files if name.startswith(prefix)), key=str.encode)
-    if ".." in parts:
-        faults.append(_no_folder(path, "leads out of the artifact"))
-        return []
-    if parts and not below:
-        is_file = prefix.removesuffix("/") in files
-        folders = ", ".join(sorted({name.split("/")[0] for name in files if "/" in name})[:10])
-        faults.append(
-            _no_folder(path, "is a file, a folder is needed" if is_file else "is not in the artifact", folders)
-        )
-    built = [error for name in below if (error := _needs_tool(name))]
-    faults += built
-    return [] if built else [name for name in below if name.endswith(SUFFIXES)]
+    try:
+        found = discover(files, path)
+    except ManifestError as error:
+        faults.append(error)
+        return ()
+    built = [name for name in (found.kustomization, *found.kustomized) if name]
+    faults += [manifest.unsupported(name, _KUSTOMIZED, _NATIVE) for name in built]
+    faults += map(chart, found.charts)
+    return () if built or found.charts else found.manifests
 
 
-def _no_folder(path: str, what: str, folders: str = "") -> ManifestError:
-    advice = f"its folders are {folders}" if folders else ""
-    return ManifestError("manifest.invalid", f"folder {path!r} {what}", where="path", advice=advice)
-
-
-def _needs_tool(name: str) -> ManifestError | None:
-    """The error for a file that makes its folder the input of another tool."""
-    last = name.rpartition("/")[2]
-    if last in _KUSTOMIZATIONS:
-        what = "a folder with a kustomization must be built by kustomize first"
-        return manifest.unsupported(name, what, "pack the output of `kustomize build`, or remove this file")
-    if last == "Chart.yaml":
-        return manifest.unsupported(name, "this is a Helm chart", "pack the output of `helm template`")
-    return None
+def chart(name: str) -> ManifestError:
+    """The error for a file that makes its folder a Helm chart."""
+    return manifest.unsupported(name, "this is a Helm chart", "pack the output of `helm template`")
 
 
 class _Scopes:
@@ -163,11 +176,11 @@ def _duplicates(objects: Iterable[Object]) -> list[ManifestError]:
     return found
 
 
-def _warnings(raws: Sequence[Raw], objects: Sequence[Object]) -> Iterable[str]:
+def _warnings(raws: Sequence[Raw], objects: Sequence[Object], target: str) -> Iterable[str]:
     for raw, item in zip(raws, objects, strict=True):
         if raw.dropped:
             yield f"{raw.source}: {item.id.short}: {', '.join(raw.dropped)} left out, only the server can say that"
-        if raw.namespace and not item.id.namespace:
+        if raw.namespace not in ("", target) and not item.id.namespace:
             yield f"{raw.source}: {item.id.short}: namespace {raw.namespace} left out, the kind is cluster-scoped"
     variables = [raw.source for raw in raws if raw.has_variable]
     if variables:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kubeoci import objects
+from kubeoci.commonmetadata import CommonMetadata
 from kubeoci.errors import KubeociError
 from kubeoci.objects import Loaded
 
@@ -51,7 +52,8 @@ UNSUPPORTED: list[tuple[str, bytes, str]] = [
     ("Kustomization", b"", "must be built by kustomize first"),
     ("Chart.yaml", b"apiVersion: v2", "Helm chart"),
     ("a.yaml", b"apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component", "input of kustomize"),
-    ("a.yaml", CONFIG_MAP + b"sops: {mac: x}", "encrypted with SOPS"),
+    ("a.yaml", CONFIG_MAP + b"sops: {mac: x}", "ConfigMap a is encrypted with SOPS"),
+    ("a.json", b'{"data": "ENC[x]", "sops": {"mac": "x"}}', "this file is encrypted with SOPS"),
     ("a.yaml", CONFIG_MAP + b"data:\n  x: {{ .Values.x }}\n", "Helm template"),
     ("a.yaml", CONFIG_MAP + b'data:\n  x: "{{- include "a" . }}"\n', "Helm template"),
     ("a.yaml", CONFIG_MAP + b"data:\n  x: a{{ .Release.Name }}\n", "Helm template"),
@@ -184,6 +186,25 @@ def test_cluster_scope_drops_the_namespace() -> None:
     loaded = objects.load({"a.yaml": data}, target_namespace="to")
     assert [{"name": "to"}] == [item.body["metadata"] for item in loaded.objects]
     assert ("a.yaml:1: Namespace/to: namespace x left out, the kind is cluster-scoped",) == loaded.warnings
+
+
+def test_namespace_of_the_target_goes_silently() -> None:
+    """What kustomize writes into a cluster-scoped object whose kind it does not know is nobody's mistake."""
+    data = b"apiVersion: v1\nkind: Node\nmetadata: {name: n, namespace: to}\n"
+    loaded = objects.load({"a.yaml": data}, target_namespace="to")
+    assert ([{"name": "n"}], ()) == ([item.body["metadata"] for item in loaded.objects], loaded.warnings)
+
+
+def test_common_metadata() -> None:
+    """Labels and annotations of all go on top-level metadata and win; templates and selectors stay."""
+    spec = "spec: {selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}}}\n"
+    data = b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {app: a, b: c}}\n" + spec.encode()
+    common = CommonMetadata({"app": "x"}, {"note": "y"})
+    body = objects.load({"a.yaml": data}, common_metadata=common).objects[0].body
+    assert ({"app": "x", "b": "c"}, {"note": "y"}) == (body["metadata"]["labels"], body["metadata"]["annotations"])
+    assert {"selector": {"matchLabels": {"app": "a"}}, "template": {"metadata": {"labels": {"app": "a"}}}} == body[
+        "spec"
+    ]
 
 
 def test_warnings() -> None:
