@@ -50,8 +50,9 @@ def repository(server: RegistrySimulator) -> Repository:
 def push(tmp_path: Path, repository: Repository) -> Callable[..., Pushed]:
     """Push an artifact of `LAYER`."""
 
-    def run(what: Artifact, *tags: str, immutable: bool = False) -> Pushed:
-        return pushing.push(connect(tmp_path), repository, what, lambda: BytesIO(LAYER), tags, immutable_tags=immutable)
+    def run(what: Artifact, *tags: str, immutable: bool = False, seal: Callable[[], None] | None = None) -> Pushed:
+        registry, source = connect(tmp_path), lambda: BytesIO(LAYER)
+        return pushing.push(registry, repository, what, source, tags, immutable_tags=immutable, seal=seal)
 
     return run
 
@@ -112,6 +113,28 @@ def test_push_without_tags_is_by_digest(server: RegistrySimulator, push: Callabl
     server.clear()
     push(make())
     assert [f"HEAD /v2/app/manifests/{make().digest}"] == server.requests
+
+
+def test_seal_comes_before_the_tag(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """The manifest goes by its digest, then it is sealed, and the tag is looked at once more before it moves."""
+    push(make(), "v1", seal=lambda: server.requests.append("seal"))
+    by_digest = f"PUT /v2/app/manifests/{make().digest}"
+    assert [by_digest, "seal", "HEAD /v2/app/manifests/v1", "PUT /v2/app/manifests/v1"] == server.requests[-4:]
+
+
+def test_seal_is_called_where_no_tag_moves(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """What is there may still lack its signature."""
+    push(make(), "v1")
+    server.clear()
+    push(make(), "v1", seal=lambda: server.requests.append("seal"))
+    assert ["HEAD /v2/app/manifests/v1", "seal"] == server.requests
+
+
+def test_failed_seal_moves_no_tag(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
+    """What cannot be signed is not found under any tag."""
+    with pytest.raises(ZeroDivisionError):
+        push(make(), "v1", seal=lambda: print(1 // 0))
+    assert {"app": {}} == server.tags
 
 
 def test_several_tags_are_asked_and_moved(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:

@@ -2,7 +2,8 @@
 """Pushing an artifact with as few requests as can be, in an order that never shows half of one.
 
 First one HEAD per tag: where all tags name the artifact, that is all. Then the blobs, in parallel, then the manifest,
-and tags last. Whatever interrupts it, doing it again ends in the same state.
+then whatever must be done before anybody can find it, such as signing, and tags last. Whatever interrupts it, doing it
+again ends in the same state.
 """
 
 import time
@@ -43,15 +44,18 @@ def push(
     tags: Sequence[str],
     *,
     immutable_tags: bool = False,
+    seal: Callable[[], None] | None = None,
 ) -> Pushed:
     """Make all `tags` name `artifact`; without tags, make the registry have it by its digest.
+
+    `seal` is called when the registry has the artifact by its digest, before any tag moves, also when none has to.
 
     Tags are not compare-and-swap in any registry: each is looked at again right before it moves when the first look is
     over five seconds old, and always with `immutable_tags`; a race of one round trip remains.
 
     Raises `registry.immutable_tag` (before anything is sent), and what `registry` raises.
     """
-    return _Push(registry, repository, artifact, open_layer, immutable_tags).run(list(dict.fromkeys(tags)))
+    return _Push(registry, repository, artifact, open_layer, immutable_tags, seal).run(list(dict.fromkeys(tags)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class _Push(Generic[P]):
     artifact: Artifact
     open_layer: Callable[[], BinaryIO]
     immutable: bool
+    seal: Callable[[], None] | None
 
     def run(self, tags: list[str]) -> Pushed:
         looked, previous = time.monotonic(), self._look(tags)
@@ -68,19 +73,25 @@ class _Push(Generic[P]):
         for tag in moving:
             self._refuse_move(tag, previous[tag])
         if tags and not moving:
+            self._sealed()
             return Pushed(self.artifact.digest, previous)
         there = len(moving) < len(tags) or self._is_there(known=not tags)
         uploaded = 0 if there else self._blobs()
-        if not there and (self.immutable or not tags):
+        if not there and (self.immutable or self.seal or not tags):
             self._put(self.artifact.digest)
+        self._sealed()
         for tag in moving:
-            if self.immutable or time.monotonic() - looked > _FRESH_SECONDS:
+            if self.immutable or self.seal or time.monotonic() - looked > _FRESH_SECONDS:
                 previous[tag] = self._tag(tag)
                 self._refuse_move(tag, previous[tag])
             if previous[tag] != self.artifact.digest:
                 self._put(tag)
         self.registry.cache.note(_MEMO, self._key, {})
         return Pushed(self.artifact.digest, previous, uploaded)
+
+    def _sealed(self) -> None:
+        if self.seal:
+            self.seal()
 
     @property
     def _key(self) -> str:
