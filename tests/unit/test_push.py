@@ -132,8 +132,12 @@ def test_seal_is_called_where_no_tag_moves(server: RegistrySimulator, push: Call
 
 def test_failed_seal_moves_no_tag(server: RegistrySimulator, push: Callable[..., Pushed]) -> None:
     """What cannot be signed is not found under any tag."""
-    with pytest.raises(ZeroDivisionError):
-        push(make(), "v1", seal=lambda: print(1 // 0))
+
+    def refuse() -> None:
+        raise RegistryError("registry.denied", "no")
+
+    with pytest.raises(RegistryError):
+        push(make(), "v1", seal=refuse)
     assert {"app": {}} == server.tags
 
 
