@@ -190,8 +190,8 @@ def test_attachments(service: Service, tmp_path: Path) -> None:
     ours = attach_ours(registry, place, built)
     client.attach(ref, tmp_path / "layer.tar.gz", "application/vnd.test.more")
     listed = referrers.list_referrers(registry, place, built.digest)
-    assert {one.descriptor.digest for one in listed} == client.discover(ref)
-    assert {theirs, ours} < {one.descriptor.digest for one in listed}
+    assert {one.digest for one in listed} == client.discover(ref)
+    assert {theirs, ours} < {one.digest for one in listed}
     assert {"theirs", "note", "more"} == {one.artifact_type.rpartition(".")[2] for one in listed}
 
 

@@ -13,7 +13,8 @@ from kubeoci.digest import Digest
 from kubeoci.errors import KubeociError
 from kubeoci.registry.answer import Answer
 from kubeoci.registry.cache import Cache
-from kubeoci.registry.layout import REF_NAME, Layouts
+from kubeoci.registry.entries import REF_NAME
+from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.referrers import list_referrers
 from properties.documents import anything, descriptors, digests, documents
@@ -69,4 +70,4 @@ def test_referrers(body: bytes) -> None:
     place = reference.parse("registry.test/app").repository
     subject = Digest("sha256:" + "a" * 64)
     found = outcome(list_referrers, Lists(body), place, subject)
-    assert isinstance(found, KubeociError) or all(one.descriptor.digest for one in found)
+    assert isinstance(found, KubeociError) or all(one.digest for one in found)

@@ -18,7 +18,7 @@ import pytest
 
 from kubeoci import artifact, digest, reference
 from kubeoci.errors import FilesError, InputError, KubeociError, RegistryError
-from kubeoci.registry import layout, titled
+from kubeoci.registry import entries, titled
 from kubeoci.registry import oras as facade
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.oras import OciRegistry
@@ -114,7 +114,7 @@ def test_a_subject_finds_what_is_attached(server: RegistrySimulator, client: Oci
     subject = oras.oci.Subject(artifact.MANIFEST, name, len(server.manifests["app"][name][1]))
     client.push(f"{server.host}/app:about", files=["a.txt"], subject=subject, quiet=True)
     found = list_referrers(client._client(), reference.parse(target).repository, name)  # noqa: SLF001 - any client will do
-    assert [server.tags["app"]["about"]] == [one.descriptor.digest for one in found]
+    assert [server.tags["app"]["about"]] == [one.digest for one in found]
 
 
 @pytest.mark.filterwarnings("ignore")  # of oras-py and tarfile
@@ -324,7 +324,7 @@ def test_media_types_are_those_of_oras() -> None:
     assert (artifact.DOCKER_MANIFEST, artifact.DOCKER_LIST) == docker
     assert (theirs.default_blob_dir_media_type, theirs.default_blob_media_type) == (titled.DIRECTORY, titled.FILE)
     assert (theirs.annotation_title, theirs.unknown_config_media_type) == (titled.TITLE, facade.UNKNOWN_CONFIG)
-    assert (theirs.oci_ref_name_annotation, theirs.oci_layout_version_pin) == (layout.REF_NAME, layout.VERSION)
+    assert (theirs.oci_ref_name_annotation, theirs.oci_layout_version_pin) == (entries.REF_NAME, entries.VERSION)
 
 
 def test_nothing_of_ours_loads_oras() -> None:

@@ -20,10 +20,14 @@ from kubeoci.registry.layout import Layouts
 from kubeoci.registry.memory import MemoryRegistry
 from kubeoci.registry.protocols import Folder, Store
 from kubeoci.registry.remote import Registry
+from kubeoci.trust.protocols import Source, Target
 
 def stores(remote: Registry, layouts: Layouts, memory: MemoryRegistry) -> None:
     registries: list[Store[Repository]] = [remote, memory]
     folders: list[Store[Folder]] = [layouts]
+    signed: list[Target[Repository]] = [remote, memory]
+    here: Target[Folder] = layouts
+    read: Source[Folder] = layouts
     wrong: Store[Folder] = remote  # type: ignore[assignment]
     other: Store[Repository] = layouts  # type: ignore[assignment]
 """

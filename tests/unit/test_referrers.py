@@ -62,7 +62,7 @@ def app(server: RegistrySimulator) -> Repository:
 def listed(server: RegistrySimulator, home: Path, kind: str = "", *, merged: bool = False) -> list[Digest]:
     """The digests that a new client finds."""
     found = list_referrers(connect(home), app(server), SUBJECT, artifact_type=kind, merged=merged)
-    return [referrer.descriptor.digest for referrer in found]
+    return [referrer.digest for referrer in found]
 
 
 def test_attached_is_listed(server: RegistrySimulator, tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_entries_tell_what_they_are(server: RegistrySimulator, tmp_path: Path) -
     found = list_referrers(connect(tmp_path), app(server), SUBJECT)[0]
     assert ("a/sig", len(signature(7)), {"n": "7"}) == (
         found.artifact_type,
-        found.descriptor.size,
-        found.descriptor.annotations,
+        found.size,
+        found.annotations,
     )
     assert [API, BY_TAG][: 1 if server.referrers else 2] == server.requests
 

@@ -16,8 +16,9 @@ from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
 from kubeoci.registry.answer import Refused
+from kubeoci.registry.protocols import PUSH
 from kubeoci.registry.push import together
-from kubeoci.registry.remote import PUSH, Registry
+from kubeoci.registry.remote import Registry
 
 _MAX_DEPTH = 4
 _MAX_REFERRER_DEPTH = 2
@@ -103,8 +104,8 @@ class _Copy:
             self._beside(f"{digests.algorithm(digest)}-{digests.hexadecimal(digest)}.{suffix}")
 
     def _referrers(self, end: End, digest: Digest, *, merged: bool = False) -> list[Digest]:
-        found = referrers.list_referrers(end.registry, end.repository, digest, merged=merged)
-        return [referrer.descriptor.digest for referrer in found]
+        found = referrers.read(end.registry, end.repository, digest, merged=merged)
+        return [referrer.digest for referrer in found]
 
     def _has(self, digest: Digest) -> bool:
         return self.target.registry.exists(self.target.repository, digest, actions=PUSH)
@@ -142,7 +143,7 @@ class _Copy:
         if not there:
             self._contents(manifest, digest, 1)
             self.stored.append(digest)
-        referrers.attach(self.target.registry, self.target.repository, raw, manifest.media_type)
+        self.target.registry.attach(self.target.repository, raw, manifest.media_type)
 
     def _beside(self, tag: str) -> None:
         """What cosign keeps under `tag`, unless the target has other things there."""

@@ -9,42 +9,35 @@ A folder holds `oci-layout`, `index.json` and `blobs/<algorithm>/<digits>`; a ta
 """
 
 import contextlib
-import json
 import os
-import secrets
-import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from kubeoci import artifact, reference
 from kubeoci import digest as digests
-from kubeoci.artifact import INDEX, Descriptor
+from kubeoci.artifact import Descriptor
 from kubeoci.digest import Digest
-from kubeoci.errors import KubeociError, RegistryError
+from kubeoci.errors import RegistryError
+from kubeoci.registry import entries, reach
 from kubeoci.registry.answer import Refused
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.deadline import Deadline
+from kubeoci.registry.download import check_body
+from kubeoci.registry.entries import Entry
+from kubeoci.registry.folder import locked, missing, opened, path_of, replacing, told
 from kubeoci.registry.protocols import PULL, Folder
+from kubeoci.registry.referrers import entry_of, required_subject, subject_of
 from kubeoci.registry.transport import Limits
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows: there only the threads of one process take turns
-    fcntl = None  # type: ignore[assignment]
-
-REF_NAME = "org.opencontainers.image.ref.name"
-VERSION = "1.0.0"
-
 _BLOCK = 1 << 20
-_DRAFT = ".oci-layout."
-_MAX_MARKER_BYTES = 4096
-_POLL_SECONDS = 0.02
-_TURN = threading.Lock()
-
-Entry = dict[str, Any]
+_MAX_SEARCHED_BYTES = 64 << 20
+_MANIFESTS = frozenset(artifact.ACCEPT.split(", "))
+_WRITING: defaultdict[tuple[Path, Digest], threading.Lock] = defaultdict(threading.Lock)
 
 
 class Layouts:
@@ -74,19 +67,19 @@ class Layouts:
 
     def tag(self, place: Folder, tag: str, *, actions: str = PULL) -> Digest | None:  # noqa: ARG002 - there are no tokens
         """The digest that a tag names now; None where there is no such tag or folder."""
-        with _told(place):
-            return _named(_entries(place) or [], reference.check_tag(tag), place)
+        with told(place):
+            return entries.named(entries.read(place) or [], reference.check_tag(tag), place)
 
     def tags(self, place: Folder) -> list[str]:
         """All tags, in the order of the index; names of other tools that are no tags are passed over.
 
         Raises `registry.not_found` where there is no layout.
         """
-        with _told(place):
-            entries = _entries(place)
-        if entries is None:
-            raise _missing("no OCI image layout is there", place)
-        return list(dict.fromkeys(name for name in map(_name, entries) if _is_tag(name)))
+        with told(place):
+            listed = entries.read(place)
+        if listed is None:
+            raise missing("no OCI image layout is there", place)
+        return list(dict.fromkeys(name for name in map(entries.name, listed) if entries.is_tag(name)))
 
     def manifest(self, place: Folder, digest: Digest) -> bytes:
         """The raw bytes of a manifest or index, which have this digest.
@@ -110,14 +103,14 @@ class Layouts:
 
     def exists(self, place: Folder, digest: Digest, *, actions: str = PULL) -> bool:  # noqa: ARG002 - no tokens
         """Whether the index lists the manifest and its file is there."""
-        with _told(place):
-            listed = any(entry["digest"] == digest for entry in _entries(place) or [])
-            return listed and _file(place, digest).is_file()
+        with told(place):
+            listed = any(entry["digest"] == digest for entry in entries.read(place) or [])
+            return listed and path_of(place, digest).is_file()
 
     def has_blob(self, place: Folder, digest: Digest) -> bool:
         """Whether there is a file of that name. `put_manifest` looks at sizes, readers at the bytes."""
-        with _told(place):
-            return _file(place, digest).is_file()
+        with told(place):
+            return path_of(place, digest).is_file()
 
     def put_blob(
         self, place: Folder, descriptor: Descriptor, source: Callable[[], BinaryIO], *, absent: bool = False
@@ -128,9 +121,9 @@ class Layouts:
         """
         if not absent and self.has_blob(place, descriptor.digest):
             return False
-        with _told(place):
+        with told(place):
             self._prepare(place)
-            with source() as stream, _replacing(_file(place, descriptor.digest)) as file:
+            with source() as stream, replacing(path_of(place, descriptor.digest)) as file:
                 self._copy(stream, file, descriptor.digest, descriptor.size, f"what goes to {place}")
         return True
 
@@ -144,36 +137,115 @@ class Layouts:
         digest = digests.of(raw) if tag else digests.parse(ref)
         parsed = artifact.parse(raw, media_type)
         descriptor = Descriptor(parsed.media_type, digest, len(raw))
-        with _told(place):
+        with told(place):
             self._prepare(place)
-            _require(place, (*filter(None, [parsed.config]), *parsed.layers, *parsed.children))
-            with _replacing(_file(place, digest)) as file:
-                self._copy(BytesIO(raw), file, digest, len(raw), f"what goes to {place}")
-            self._edit(place, lambda entries: _added(entries, descriptor, tag))
+            with locked(Path(place.path), self._deadline):  # nobody removes meanwhile what the manifest names
+                _require(place, (*filter(None, [parsed.config]), *parsed.layers, *parsed.children))
+                with replacing(path_of(place, digest)) as file:
+                    self._copy(BytesIO(raw), file, digest, len(raw), f"what goes to {place}")
+                _rewrite(place, lambda listed: entries.added(listed, descriptor, tag))
+
+    def referrers(self, place: Folder, subject: Digest) -> list[Descriptor]:
+        """What names `subject`, in the order of the index; for that each manifest is read which the index lists.
+
+        Raises `registry.digest_mismatch` for a damaged one, `registry.too_large` when all are over 64 MiB.
+        """
+        read, found = self._reader(place), dict[Digest, Descriptor]()
+        with told(place):
+            for entry in entries.read(place) or []:
+                digest = digests.parse(entry["digest"])
+                if entry["mediaType"] in _MANIFESTS and digest not in found and path_of(place, digest).is_file():
+                    raw = read(digest)
+                    found |= {digest: entry_of(raw, digest)} if subject_of(raw) == subject else {}
+        return list(found.values())
+
+    def tagged(self, place: Folder, tag: str) -> bytes | None:
+        """The raw manifest that a tag names now, or None."""
+        found = self.tag(place, tag)
+        return self.manifest(place, found) if found else None
+
+    def attach(self, place: Folder, raw: bytes, media_type: str = artifact.MANIFEST) -> Digest:
+        """Store a manifest that refers to another. Raises `registry.unsupported` when it does not."""
+        required_subject(raw)
+        self.put_manifest(place, digests.of(raw), raw, media_type)
+        return digests.of(raw)
+
+    def detach(self, place: Folder, subject: Digest, gone: Collection[Digest]) -> None:  # noqa: ARG002 - there is no list
+        """Remove these referrers, and what only they name; gone already is fine."""
+        self._drop(place, gone)
+
+    def turn(self, place: Folder, subject: Digest) -> AbstractContextManager[bool]:
+        """Alone in this process with what belongs to `subject`."""
+        return self._deadline.hold(_WRITING[Path(place.path).resolve(), subject])
+
+    def pause(self, seconds: float) -> None:
+        """Wait for others, not beyond the deadline. Raises `Stopped`."""
+        self._deadline.wait(seconds)
 
     def delete_tag(self, place: Folder, tag: str) -> None:
         """Remove a tag, nothing else; gone already is fine."""
         name = reference.check_tag(tag)
-        self._remove(place, lambda entries: _tidy([_unnamed(e) if _name(e) == name else e for e in entries]))
+        with told(place):
+            if entries.read(place) is not None:
+                with locked(Path(place.path), self._deadline):
+                    _rewrite(place, lambda listed: entries.without_name(listed, name))
 
     def delete_manifest(self, place: Folder, digest: Digest) -> None:
-        """Remove a manifest and all tags that name it; gone already is fine. Blobs stay: others may share them."""
-        self._remove(place, lambda entries: [entry for entry in entries if entry["digest"] != digest])
-        with _told(place):
-            _file(place, digest).unlink(missing_ok=True)
+        """Remove a manifest, all tags that name it, and the blobs that no other manifest names; gone already is fine.
 
-    def _remove(self, place: Folder, change: Callable[[list[Entry]], list[Entry]]) -> None:
-        with _told(place):
-            if _entries(place) is not None:
-                self._edit(place, change)
+        Blobs stay when something else is listed that cannot be read: nobody knows then what it names.
+        """
+        self._drop(place, [digest])
+
+    def _drop(self, place: Folder, gone: Collection[Digest]) -> None:
+        with told(place):
+            if entries.read(place) is None:
+                return
+            with locked(Path(place.path), self._deadline):
+                roots = {entry["digest"] for entry in entries.index(place)["manifests"]} - set(gone)
+                garbage = self._garbage(place, roots, gone)
+                _rewrite(place, lambda listed: [entry for entry in listed if entry["digest"] not in gone])
+                for digest in garbage:
+                    path_of(place, digest).unlink(missing_ok=True)
+
+    def _garbage(self, place: Folder, roots: Collection[Digest], gone: Collection[Digest]) -> set[Digest]:
+        """All that only `gone` reach; nothing where `roots` reach what cannot be read."""
+        read = self._reader(place)
+        try:
+            kept = reach.kept(read, roots, gone)
+        except RegistryError:
+            return set()
+        found = set(gone)
+        for digest in gone:
+            with contextlib.suppress(RegistryError):  # of a damaged or half one goes what can be told
+                found |= reach.below(read, digest)
+        return found - kept
+
+    def _reader(self, place: Folder) -> Callable[[Digest], bytes]:
+        """What reads manifests of any number, but not too many bytes, each with the digest that it should have."""
+        left, limit = _MAX_SEARCHED_BYTES, self._limits.max_manifest_bytes
+
+        def read(digest: Digest) -> bytes:
+            nonlocal left
+            self._deadline.check()
+            with opened(path_of(place, digest), f"{place}@{digest}") as file:
+                raw = file.read(min(limit, left) + 1)
+            left -= len(raw)
+            if len(raw) > limit or left < 0:
+                what = f"one manifest has over {limit} bytes, or all of them over {_MAX_SEARCHED_BYTES}"
+                raise RegistryError("registry.too_large", what, where=f"{place}@{digest}")
+            check_body(digest, raw, f"{place}@{digest}")
+            return raw
+
+        return read
 
     def _fetch(self, place: Folder, digest: Digest, size: int | None, limit: int) -> BinaryIO:
         """The file of `digest` as a private copy that has just this digest, and `size` if that is known."""
         where = f"{place}@{digest}"
-        with _told(place):
-            if _entries(place) is None:
-                raise _missing("no OCI image layout is there", place)
-            with _open(_file(place, digest), where) as source, self.cache.stage() as stage:
+        with told(place):
+            if entries.read(place) is None:
+                raise missing("no OCI image layout is there", place)
+            with opened(path_of(place, digest), where) as source, self.cache.stage() as stage:
                 there = os.fstat(source.fileno()).st_size
                 if max(there, size or 0) > limit:
                     what = f"{max(there, size or 0)} bytes are over the limit of {limit}"
@@ -198,151 +270,30 @@ class Layouts:
     def _prepare(self, place: Folder) -> None:
         """Make the folder a layout if there is nothing in it yet."""
         root = Path(place.path)
-        if _entries(place) is not None:
+        if entries.read(place) is not None:
             return
         root.mkdir(parents=True, exist_ok=True)
-        with self._locked(root):
-            if _entries(place) is None:  # nobody else was faster
-                with _replacing(root / "oci-layout") as file:
-                    file.write(artifact.canonical({"imageLayoutVersion": VERSION}))
-
-    def _edit(self, place: Folder, change: Callable[[list[Entry]], list[Entry]]) -> None:
-        """Replace the entries of the index, while nobody else does."""
-        root = Path(place.path)
-        with self._locked(root):
-            document = _index(place)
-            entries = change(document["manifests"])
-            if entries == document["manifests"] and (root / "index.json").exists():
-                return
-            raw = artifact.canonical({**document, "manifests": entries})
-            artifact.parse(raw)  # a limit of readers is one of writers
-            with _replacing(root / "index.json") as file:
-                file.write(raw)
-
-    @contextlib.contextmanager
-    def _locked(self, root: Path) -> Iterator[None]:
-        """Hold the lock of the folder itself, which needs no file; waits until the deadline."""
-        while not _TURN.acquire(blocking=False):
-            self._deadline.wait(_POLL_SECONDS)
-        try:
-            with contextlib.ExitStack() as stack:
-                if fcntl is not None:
-                    handle = os.open(root, os.O_RDONLY)
-                    stack.callback(os.close, handle)
-                    while not _taken(handle):
-                        self._deadline.wait(_POLL_SECONDS)
-                yield
-        finally:
-            _TURN.release()
+        with locked(root, self._deadline):
+            if entries.read(place) is None:  # nobody else was faster
+                with replacing(root / "oci-layout") as file:
+                    file.write(artifact.canonical({"imageLayoutVersion": entries.VERSION}))
 
 
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _file(place: Folder, digest: Digest) -> Path:
-    checked = digests.parse(digest)
-    return Path(place.path) / "blobs" / digests.algorithm(checked) / digests.hexadecimal(checked)
-
-
-def _entries(place: Folder) -> list[Entry] | None:
-    """The entries of the index; None where there is nothing yet. Raises `registry.layout` for anything else."""
-    root = Path(place.path)
-    try:
-        with _open(root / "oci-layout", str(place)) as file:
-            marker = file.read(_MAX_MARKER_BYTES)
-    except RegistryError as error:
-        if error.code != "registry.not_found":
-            raise
-        strangers = root.is_dir() and any(not path.name.startswith(_DRAFT) for path in root.iterdir())
-        if strangers and (root / "oci-layout").exists():  # another writer made it just now
-            return _entries(place)
-        if strangers:
-            advice = "name an empty folder, a new one, or an OCI image layout"
-            raise _broken("the folder holds other things and no `oci-layout`", place, advice) from None
-        return None
-    try:
-        version = json.loads(marker)["imageLayoutVersion"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        raise _broken("`oci-layout` cannot be read", place) from None
-    if version != VERSION:
-        raise _broken(f"the layout is of version {version!r:.40}, and only {VERSION} is known", place)
-    entries: list[Entry] = _index(place)["manifests"]
-    return entries
-
-
-def _index(place: Folder) -> Entry:
-    """`index.json`; an empty one while it was never written."""
-    try:
-        with _open(Path(place.path) / "index.json", str(place)) as file:
-            raw = file.read(artifact.MAX_MANIFEST_BYTES + 1)
-    except RegistryError as error:
-        if error.code != "registry.not_found":
-            raise
-        return {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
-    try:
-        parsed = artifact.parse(raw)
-    except RegistryError as error:
-        raise _broken(f"`index.json`: {error.what}", place) from error
-    if parsed.media_type != INDEX:
-        raise _broken(f"`index.json` is of type {parsed.media_type}, not {INDEX}", place)
-    document: Entry = json.loads(raw)
-    return document
-
-
-def _is_tag(name: str) -> bool:
-    try:
-        return bool(reference.check_tag(name))
-    except KubeociError:
-        return False
-
-
-def _name(entry: Entry) -> str:
-    return str((entry.get("annotations") or {}).get(REF_NAME, ""))
-
-
-def _named(entries: list[Entry], tag: str, place: Folder) -> Digest | None:
-    found = {entry["digest"] for entry in entries if _name(entry) == tag}
-    if len(found) > 1:
-        raise _broken(f"`index.json` gives the tag {tag!r} to {len(found)} artifacts", place, "remove all but one")
-    return digests.parse(found.pop()) if found else None
-
-
-def _unnamed(entry: Entry) -> Entry:
-    notes = {key: value for key, value in (entry.get("annotations") or {}).items() if key != REF_NAME}
-    bare = {key: value for key, value in entry.items() if key != "annotations"}
-    return bare | ({"annotations": notes} if notes else {})
-
-
-def _added(entries: list[Entry], descriptor: Descriptor, tag: str | None) -> list[Entry]:
-    """`entries` with the tag moved to the descriptor; without a tag, with the descriptor among them."""
-    known = [entry for entry in entries if entry["digest"] == descriptor.digest]
-    if any(_name(entry) == (tag or _name(entry)) for entry in known):
-        freed = [_unnamed(e) if _name(e) == tag and e["digest"] != descriptor.digest else e for e in entries]
-        return _tidy(freed)
-    new: Entry = _unnamed(known[0]) if known else descriptor.document()
-    if tag:
-        new = {**new, "annotations": {**new.get("annotations", {}), REF_NAME: tag}}
-    return _tidy([*(_unnamed(entry) if tag and _name(entry) == tag else entry for entry in entries), new])
-
-
-def _tidy(entries: list[Entry]) -> list[Entry]:
-    """Without nameless entries of what is listed by a name, or twice."""
-    named = {entry["digest"] for entry in entries if _name(entry)}
-    kept: list[Entry] = []
-    for entry in entries:
-        if _name(entry) or (entry["digest"] not in named and entry not in kept):
-            kept.append(entry)
-    return kept
+def _rewrite(place: Folder, change: Callable[[list[Entry]], list[Entry]]) -> None:
+    """Replace the entries of the index; for who holds the lock."""
+    file_path, document = Path(place.path) / "index.json", entries.index(place)
+    listed = change(document["manifests"])
+    if listed == document["manifests"] and file_path.exists():
+        return
+    raw = artifact.canonical({**document, "manifests": listed})
+    artifact.parse(raw)  # a limit of readers is one of writers
+    with replacing(file_path) as file:
+        file.write(raw)
 
 
 def _require(place: Folder, descriptors: tuple[Descriptor, ...]) -> None:
     for descriptor in descriptors:
-        path = _file(place, descriptor.digest)
+        path = path_of(place, descriptor.digest)
         if not path.is_file() or path.stat().st_size != descriptor.size:
             raise Refused(
                 "registry.not_found",
@@ -350,48 +301,3 @@ def _require(place: Folder, descriptors: tuple[Descriptor, ...]) -> None:
                 where=str(place),
                 reasons=["MANIFEST_BLOB_UNKNOWN"],
             )
-
-
-def _open(path: Path, where: str) -> BinaryIO:
-    """A regular file. Raises `registry.not_found`; a pipe in its place must not hold us up."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(f"there is no file {path.name}", where) from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise _broken(f"{path.name} is no file", where)
-    return os.fdopen(handle, "rb")
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well; with the permissions of the user's umask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name[:32]}.{secrets.token_hex(8)}")
-    try:
-        with draft.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _told(place: Folder) -> Iterator[None]:
-    """Tell a failure of the file system in our words."""
-    try:
-        yield
-    except OSError as error:
-        what = f"the folder cannot be used: {error.strerror or type(error).__name__}"
-        raise _broken(what, place, "check its permissions and the space on the disk") from error
-
-
-def _missing(what: str, place: Folder | str) -> RegistryError:
-    return RegistryError("registry.not_found", what, where=str(place), advice="check the path, or push to it first")
-
-
-def _broken(what: str, place: Folder | str, advice: str = "") -> RegistryError:
-    return RegistryError("registry.layout", what, where=str(place), advice=advice or "make the layout again")

@@ -3,7 +3,8 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from io import BytesIO
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from kubeoci.reference import Repository
 from kubeoci.registry.answer import Refused
 from kubeoci.registry.download import check_body, mismatch
 from kubeoci.registry.protocols import PULL
+from kubeoci.registry.referrers import entry_of, required_subject, subject_of
 
 
 class Notebook:
@@ -46,6 +48,7 @@ class MemoryRegistry:
         self.manifests: defaultdict[Repository, dict[Digest, bytes]] = defaultdict(dict)
         self.blobs: defaultdict[Repository, dict[Digest, bytes]] = defaultdict(dict)
         self._lock = threading.Lock()
+        self._turns: defaultdict[tuple[Repository, Digest], threading.Lock] = defaultdict(threading.Lock)
 
     def tag(self, repository: Repository, tag: str, *, actions: str = PULL) -> Digest | None:  # noqa: ARG002 - no tokens
         """The digest that a tag names now, or None."""
@@ -110,6 +113,35 @@ class MemoryRegistry:
                 raise Refused("registry.not_found", what, where=str(repository), reasons=["MANIFEST_BLOB_UNKNOWN"])
             self.manifests[repository][digest] = raw
             self.named[repository].update({tag: digest} if tag else {})
+
+    def referrers(self, repository: Repository, subject: Digest) -> list[Descriptor]:
+        """What names `subject`, in the order in which it came."""
+        with self._lock:
+            manifests = list(self.manifests[repository].items())
+        return [entry_of(raw, digest) for digest, raw in manifests if subject_of(raw) == subject]
+
+    def tagged(self, repository: Repository, tag: str) -> bytes | None:
+        """The raw manifest that a tag names now, or None."""
+        found = self.tag(repository, tag)
+        return self.manifest(repository, found) if found else None
+
+    def attach(self, repository: Repository, raw: bytes, media_type: str = artifact.MANIFEST) -> Digest:
+        """Store a manifest that refers to another. Raises `registry.unsupported` when it does not."""
+        required_subject(raw)
+        self.put_manifest(repository, digests.of(raw), raw, media_type)
+        return digests.of(raw)
+
+    def detach(self, repository: Repository, subject: Digest, gone: Collection[Digest]) -> None:  # noqa: ARG002 - no list
+        """Remove these referrers; gone already is fine."""
+        for digest in gone:
+            self.delete_manifest(repository, digest)
+
+    def turn(self, repository: Repository, subject: Digest) -> AbstractContextManager[object]:
+        """Alone with what belongs to `subject`."""
+        return self._turns[repository, subject]
+
+    def pause(self, seconds: float) -> None:
+        """Wait for nobody: whoever writes here takes turns."""
 
     def delete_tag(self, repository: Repository, tag: str) -> None:
         """Remove a tag, nothing else; gone already is fine."""

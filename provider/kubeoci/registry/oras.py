@@ -34,9 +34,9 @@ from kubeoci.reference import Reference, Repository
 from kubeoci.registry.answer import Answer, Refused, failure
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.download import check_body, check_told
+from kubeoci.registry.protocols import DELETE, PULL, PUSH
 from kubeoci.registry.push import together
-from kubeoci.registry.referrers import attach
-from kubeoci.registry.remote import DELETE, PULL, PUSH, Registry, Shared
+from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.titled import DIRECTORY, TITLE, Source, opener, source, split
 from kubeoci.registry.transport import Request, Settings
 from kubeoci.registry.unpack import blocks, inside, unpack, write
@@ -160,7 +160,7 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
         raw = artifact.canonical(dict(manifest))
         parsed, client = artifact.parse(raw), self._client()
         if "subject" in manifest:  # found by who looks at its subject, then by its tag
-            attach(client, place.repository, raw, parsed.media_type)
+            client.attach(place.repository, raw, parsed.media_type)
         client.put_manifest(place.repository, str(place.digest or place.tag), raw, parsed.media_type)
         return _stored(place, "manifests", digests.of(raw))
 

@@ -7,7 +7,8 @@ and a function asks for the least that it needs. Whoever serves a place checks d
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from kubeoci.reference import Reference, Repository
 
 PULL = "pull"
 PUSH = "pull,push"
+DELETE = "delete,pull"
 LAYOUT_SCHEME = "oci-layout:"
 
 _NO_PATH = re.compile(r"[\x00-\x1f\x7f:@]|^//")
@@ -133,6 +135,38 @@ class Deleter(Protocol[P_contra]):
         ...
 
 
+class Referrers(Protocol[P_contra]):
+    """Keeps what belongs to an artifact: manifests that name it as their `subject`, or lie under a tag made of it."""
+
+    def referrers(self, place: P_contra, subject: Digest, /) -> Sequence[Descriptor]:
+        """What names `subject`, in the order of the list; `artifact_type` is what the list says, or empty."""
+        ...
+
+    def tagged(self, place: P_contra, tag: str, /) -> bytes | None:
+        """The raw manifest that a tag names now; None where there is no such tag."""
+        ...
+
+    def attach(self, place: P_contra, raw: bytes, media_type: str, /) -> Digest:
+        """Store a manifest, whose blobs are there, so that it is listed as a referrer of its `subject`."""
+        ...
+
+    def detach(self, place: P_contra, subject: Digest, gone: Collection[Digest], /) -> None:
+        """Remove these referrers of `subject` and their entries in the list; gone already is fine."""
+        ...
+
+
+class Turns(Protocol[P_contra]):
+    """Lets the writers of one place wait for each other."""
+
+    def turn(self, place: P_contra, subject: Digest, /) -> AbstractContextManager[object]:
+        """Alone in this process with what belongs to `subject`; `attach` and `detach` take their turn themselves."""
+        ...
+
+    def pause(self, seconds: float, /) -> None:
+        """Wait, but not beyond the deadline of the operation. Raises `Stopped`."""
+        ...
+
+
 class Notes(Protocol):
     """Remembers small things between operations; forgetting one costs a question, nothing else."""
 
@@ -154,5 +188,13 @@ class Target(Resolver[P_contra], Pusher[P_contra], Protocol[P_contra]):
         ...
 
 
-class Store(Target[P_contra], Fetcher[P_contra], Lister[P_contra], Deleter[P_contra], Protocol[P_contra]):
+class Store(
+    Target[P_contra],
+    Fetcher[P_contra],
+    Lister[P_contra],
+    Deleter[P_contra],
+    Referrers[P_contra],
+    Turns[P_contra],
+    Protocol[P_contra],
+):
     """All roles."""

@@ -8,19 +8,22 @@ looks again after a moment, and puts back what got lost.
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from kubeoci import artifact
 from kubeoci import digest as digests
 from kubeoci.artifact import INDEX, MANIFEST, Descriptor, canonical
 from kubeoci.digest import Digest
-from kubeoci.errors import RegistryError
+from kubeoci.errors import KubeociError, RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry.answer import Answer, failure
-from kubeoci.registry.remote import PULL, PUSH, Registry
+from kubeoci.registry.protocols import PULL, PUSH
 from kubeoci.registry.tags import next_page
+
+if TYPE_CHECKING:
+    from kubeoci.registry.remote import Registry
 
 _OK = 200
 _GONE = 404
@@ -30,16 +33,9 @@ _MAX_BYTES = 8 << 20
 _TRIES = 5
 _PAUSE_SECONDS = (0.05, 0.25)
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+_PLAIN = frozenset({"schemaVersion", "mediaType", "manifests"})
 
 Entry = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Referrer:
-    """One artifact that refers to another. `artifact_type` says what it is."""
-
-    descriptor: Descriptor
-    artifact_type: str
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -47,10 +43,40 @@ def fallback_tag(subject: Digest) -> str:
     return f"{digests.algorithm(subject)[:32]}-{digests.hexadecimal(subject)[:64]}"
 
 
-def list_referrers(
-    registry: Registry, repository: Repository, subject: Digest, *, artifact_type: str = "", merged: bool = False
-) -> list[Referrer]:
-    """The referrers of `subject`, of all types or of one, in the order of the registry.
+def subject_of(raw: bytes) -> Digest | None:
+    """What a manifest refers to; None for anything that names no subject by its digest."""
+    try:
+        return digests.parse(json.loads(raw)["subject"]["digest"])
+    except (KubeociError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+
+
+def required_subject(raw: bytes) -> Digest:
+    """As `subject_of`. Raises `registry.unsupported` where there is none."""
+    subject = subject_of(raw)
+    if subject is None:
+        what = "a manifest without `subject` cannot be attached to anything"
+        raise RegistryError("registry.unsupported", what)
+    return subject
+
+
+def described(raw: bytes, digest: Digest, media_type: str = "") -> Descriptor:
+    """A manifest as a list of referrers has it: with its annotations, and the type of its config if it has no own."""
+    manifest = artifact.parse(raw, media_type)
+    kind = manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
+    return Descriptor(manifest.media_type, digest, len(raw), manifest.annotations, kind)
+
+
+def entry_of(raw: bytes, digest: Digest) -> Descriptor:
+    """As `described`; what cannot be read is listed as well, without a type, for whoever fetches it to judge."""
+    try:
+        return described(raw, digest)
+    except RegistryError:
+        return Descriptor(MANIFEST, digest, len(raw))
+
+
+def read(registry: "Registry", repository: Repository, subject: Digest, *, merged: bool = False) -> list[Descriptor]:
+    """The referrers of `subject` as they are listed, in the order of the registry; no manifest is read.
 
     What the registry itself lists is complete, unless `merged` asks for the fallback tag as well: a registry that
     learned to list may have forgotten what was attached before. Only a 404 means that there are none.
@@ -61,55 +87,86 @@ def list_referrers(
     if found is None or merged:
         _, entries = _from_tag(registry, repository, subject, PULL)
         found = _united(found or (), entries)
-    listed = [_referrer(registry, repository, entry) for entry in found]
-    return [referrer for referrer in listed if artifact_type in {"", referrer.artifact_type}]
+    return [_descriptor(entry) for entry in found]
 
 
-def attach(registry: Registry, repository: Repository, raw: bytes, media_type: str = MANIFEST) -> Digest:
+def list_referrers(
+    registry: "Registry", repository: Repository, subject: Digest, *, artifact_type: str = "", merged: bool = False
+) -> list[Descriptor]:
+    """As `read`, all types or one; where the list lacks a type, the manifest is asked: one request for each."""
+    found = [_typed(registry, repository, entry) for entry in read(registry, repository, subject, merged=merged)]
+    return [entry for entry in found if artifact_type in {"", entry.artifact_type}]
+
+
+def attach(registry: "Registry", repository: Repository, raw: bytes, media_type: str = MANIFEST) -> Digest:
     """Store the manifest `raw`, whose blobs are there, as a referrer of its `subject`; its digest.
 
     Raises `registry.unsupported` when it has no subject, `registry.conflict` when others keep writing, or the fallback
     tag names something else than an index: the manifest is stored then, and doing it again repairs the index.
     """
-    manifest, document = artifact.parse(raw, media_type), json.loads(raw)
-    subject, own = _subject(document), digests.of(raw)
-    answer = registry.store_manifest(repository, own, raw, media_type)
+    own, subject = described(raw, digests.of(raw), media_type), required_subject(raw)
+    answer = registry.store_manifest(repository, own.digest, raw, media_type)
     if answer.header("oci-subject") == subject or _lists(registry, repository, subject):
-        return own
-    config = manifest.config.media_type if manifest.config else ""
-    entry: Entry = {"mediaType": manifest.media_type, "digest": own, "size": len(raw)}
-    entry |= {"artifactType": manifest.artifact_type or config}
-    entry |= {"annotations": manifest.annotations} if manifest.annotations else {}
+        return own.digest
     with registry.turn(repository, subject):
-        _Index(registry, repository, subject).add(entry)
-    return own
+        _Index(registry, repository, subject).add(own.document())
+    return own.digest
+
+
+def detach(registry: "Registry", repository: Repository, subject: Digest, referrers: Collection[Digest]) -> None:
+    """Remove these manifests, then their entries from the index under the fallback tag where the registry has no list.
+
+    In this order, since another writer puts back into the index whatever still has its manifest. The tag goes with
+    its last entry, where the registry can remove tags.
+
+    Raises `registry.unsupported` where manifests cannot be deleted, `registry.conflict` as `attach` does.
+    """
+    for digest in referrers:
+        registry.delete_manifest(repository, digest)
+    if not _lists(registry, repository, subject):
+        with registry.turn(repository, subject):
+            _Index(registry, repository, subject).remove(frozenset(referrers))
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
     """The fallback index of one subject, which others may be writing as well."""
 
-    registry: Registry
+    registry: "Registry"
     repository: Repository
     subject: Digest
 
     def add(self, entry: Entry) -> None:
         """Write until everything is in it that we wrote or saw."""
-        want: Sequence[Entry] = [entry]
-        for _ in range(_TRIES):
-            document, old = self._read()
-            new = _united(old, want)
-            if len(new) == len(old):
-                return
+        self._change([entry], frozenset())
+
+    def remove(self, gone: frozenset[Digest]) -> None:
+        """Write until nothing of `gone` is in it, and no other entry got lost."""
+        document, left = self._change([], gone)
+        if document.keys() == _PLAIN and not left:
+            try:
+                self.registry.delete_tag(self.repository, fallback_tag(self.subject))
+            except RegistryError as error:
+                if error.code != "registry.unsupported":  # an empty list does no harm
+                    raise
+
+    def _change(self, add: list[Entry], gone: frozenset[Digest]) -> tuple[Entry, list[Entry]]:
+        """What is there in the end, as `_read` has it."""
+        own, want, left = {entry["digest"] for entry in add}, add, _TRIES
+        document, old = self._read()
+        while (new := [entry for entry in _united(old, want) if entry["digest"] not in gone]) != old:
+            if not left:
+                what = f"other writers keep replacing the tag {fallback_tag(self.subject)}"
+                advice = "run again: only the list of referrers is not yet right"
+                raise RegistryError("registry.conflict", what, where=str(self.repository), advice=advice)
+            left -= 1
             self._write(document, new)
-            self.registry.deadline.wait(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - no secret
-            lost = self._lost(new, {str(entry["digest"])})
-            if not lost:
-                return
-            want = _united(want, lost)
-        what = f"other writers keep replacing the tag {fallback_tag(self.subject)}"
-        advice = "run again: the artifact itself is stored, only the list of referrers lacks it"
-        raise RegistryError("registry.conflict", what, where=str(self.repository), advice=advice)
+            self.registry.pause(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - no secret
+            document, old = self._read()
+            there = {entry["digest"] for entry in old}
+            lost = [entry for entry in new if entry["digest"] not in there]
+            want = [entry for entry in lost if entry["digest"] in own or self._exists(entry)]
+        return document, old
 
     def _read(self) -> tuple[Entry, list[Entry]]:
         return _from_tag(self.registry, self.repository, self.subject, PUSH)
@@ -122,17 +179,12 @@ class _Index:
             raise RegistryError("registry.conflict", what, where=str(self.repository))
         self.registry.put_manifest(self.repository, fallback_tag(self.subject), raw, INDEX)
 
-    def _lost(self, written: Iterable[Entry], own: set[str]) -> list[Entry]:
-        """What another writer overwrote, but not what was deleted on purpose: its manifest is gone."""
-        there = {entry["digest"] for entry in self._read()[1]}
-        missing = [entry for entry in written if entry["digest"] not in there]
-        return [entry for entry in missing if str(entry["digest"]) in own or self._exists(entry)]
-
     def _exists(self, entry: Entry) -> bool:
+        """Whether an entry got lost by accident: what was deleted on purpose has no manifest."""
         return self.registry.exists(self.repository, digests.parse(str(entry["digest"])), actions=PUSH)
 
 
-def _lists(registry: Registry, repository: Repository, subject: Digest) -> bool:
+def _lists(registry: "Registry", repository: Repository, subject: Digest) -> bool:
     """Whether the registry keeps the list itself; asked once in a process."""
     known = registry.lists_referrers
     if repository not in known:
@@ -140,7 +192,7 @@ def _lists(registry: Registry, repository: Repository, subject: Digest) -> bool:
     return known[repository]
 
 
-def _from_api(registry: Registry, repository: Repository, subject: Digest, actions: str) -> list[Entry] | None:
+def _from_api(registry: "Registry", repository: Repository, subject: Digest, actions: str) -> list[Entry] | None:
     """What the registry lists, page after page; None when it does not know the question."""
     answer = _get(registry, repository, f"referrers/{subject}", actions)
     if answer.status in _UNKNOWN or (answer.status == _OK and not _is_index(answer)):
@@ -157,7 +209,7 @@ def _from_api(registry: Registry, repository: Repository, subject: Digest, actio
     return found
 
 
-def _from_tag(registry: Registry, repository: Repository, subject: Digest, actions: str) -> tuple[Entry, list[Entry]]:
+def _from_tag(registry: "Registry", repository: Repository, subject: Digest, actions: str) -> tuple[Entry, list[Entry]]:
     """The index under the fallback tag, as it is and its entries; both empty when there is no such tag."""
     answer = _get(registry, repository, f"manifests/{fallback_tag(subject)}", actions)
     if answer.status == _GONE:
@@ -168,7 +220,7 @@ def _from_tag(registry: Registry, repository: Repository, subject: Digest, actio
     return _entries(answer)
 
 
-def _get(registry: Registry, repository: Repository, path: str, actions: str) -> Answer:
+def _get(registry: "Registry", repository: Repository, path: str, actions: str) -> Answer:
     return registry.get(repository, path, actions=actions, accept=INDEX, max_bytes=_MAX_BYTES)
 
 
@@ -193,20 +245,16 @@ def _united(first: Iterable[Entry], second: Iterable[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-def _referrer(registry: Registry, repository: Repository, entry: Entry) -> Referrer:
-    """An entry with its type; where it has none, its manifest says."""
-    notes = cast("Mapping[str, str] | None", entry.get("annotations"))
+def _descriptor(entry: Entry) -> Descriptor:
+    notes = cast("Mapping[str, str] | None", entry.get("annotations")) or {}
+    kind = cast("str | None", entry.get("artifactType")) or ""
     digest, size = digests.parse(str(entry["digest"])), cast("int", entry["size"])
-    descriptor = Descriptor(str(entry["mediaType"]), digest, size, notes or {})
-    kind = entry.get("artifactType")
-    if not isinstance(kind, str) or kind in {"", _EMPTY_TYPE}:
-        manifest = artifact.parse(registry.manifest(repository, digest))
-        kind = manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
-    return Referrer(descriptor, kind)
+    return Descriptor(str(entry["mediaType"]), digest, size, notes, kind)
 
 
-def _subject(document: Mapping[str, object]) -> Digest:
-    subject = document.get("subject")
-    if isinstance(subject, dict) and isinstance(subject.get("digest"), str):
-        return digests.parse(subject["digest"])
-    raise RegistryError("registry.unsupported", "a manifest without `subject` cannot be attached to anything")
+def _typed(registry: "Registry", repository: Repository, entry: Descriptor) -> Descriptor:
+    """An entry with its type; where it has none, its manifest says."""
+    if entry.artifact_type not in {"", _EMPTY_TYPE}:
+        return entry
+    found = described(registry.manifest(repository, entry.digest), entry.digest)
+    return replace(entry, artifact_type=found.artifact_type)

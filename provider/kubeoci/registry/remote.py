@@ -7,7 +7,7 @@ what comes over the network is hashed as a whole before anybody gets it.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -20,6 +20,7 @@ from kubeoci.artifact import Descriptor
 from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Reference, Repository
+from kubeoci.registry import referrers
 from kubeoci.registry.answer import Answer, failure
 from kubeoci.registry.auth import Authority, Memory
 from kubeoci.registry.cache import Cache
@@ -27,13 +28,10 @@ from kubeoci.registry.connections import Connections
 from kubeoci.registry.deadline import Deadline
 from kubeoci.registry.download import Download, check_body, check_told, told_digest
 from kubeoci.registry.progress import Meter
+from kubeoci.registry.protocols import DELETE, PULL, PUSH
 from kubeoci.registry.tags import list_tags
 from kubeoci.registry.transport import Request, Settings, Transport
 from kubeoci.registry.upload import Upload
-
-PULL = "pull"
-PUSH = "pull,push"
-DELETE = "delete,pull"
 
 _OK = 200
 _GOOD = range(200, 300)
@@ -193,9 +191,39 @@ class Registry:
         request = Request("GET", url, max_bytes=max_bytes).having(Accept=accept)
         return self._authority.send(request, repository, actions)
 
+    def referrers(self, repository: Repository, subject: Digest) -> list[Descriptor]:
+        """What names `subject`, as `referrers.read` has it: of two pages or of thousands no manifest is read."""
+        return referrers.read(self, repository, subject)
+
+    def tagged(self, repository: Repository, tag: str) -> bytes | None:
+        """The raw manifest that a tag names now, by one request; None where there is no such tag.
+
+        Raises `registry.digest_mismatch`, `registry.too_large`, and `registry.unsupported` for what is no manifest.
+        """
+        answer = self._ask_manifest(repository, reference.check_tag(tag))
+        if answer.status == _GONE:
+            return None
+        if answer.status != _OK:
+            raise failure(answer)
+        check_told(answer, digests.of(answer.body))
+        artifact.parse(answer.body, answer.header("content-type"))
+        return answer.body
+
+    def attach(self, repository: Repository, raw: bytes, media_type: str = artifact.MANIFEST) -> Digest:
+        """Store a manifest, whose blobs are there, so that it is listed as a referrer: see `referrers.attach`."""
+        return referrers.attach(self, repository, raw, media_type)
+
+    def detach(self, repository: Repository, subject: Digest, gone: Collection[Digest]) -> None:
+        """Remove these referrers of `subject` and their entries in the list: see `referrers.detach`."""
+        referrers.detach(self, repository, subject, gone)
+
     def turn(self, repository: Repository, subject: Digest) -> AbstractContextManager[bool]:
-        """Alone in this process with what belongs to `subject`."""
+        """Alone in this process with what belongs to `subject`; `attach` and `detach` take their turn themselves."""
         return self.deadline.hold(self._writing[repository, subject])
+
+    def pause(self, seconds: float) -> None:
+        """Wait for others, not beyond the deadline or the end by the user. Raises `Stopped`."""
+        self.deadline.wait(seconds)
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether the repository holds a blob; asked as part of a push."""
@@ -266,12 +294,15 @@ class Registry:
         return self.cache.put(answer.body)
 
     def _get_manifest(self, repository: Repository, ref: str) -> Answer:
-        limit = self._settings.limits.max_manifest_bytes
-        request = Request("GET", self._manifest_url(repository, ref), {"Accept": artifact.ACCEPT}, max_bytes=limit)
-        answer = self._authority.send(request, repository, PULL)
+        answer = self._ask_manifest(repository, ref)
         if answer.status != _OK:
             raise failure(answer)
         return answer
+
+    def _ask_manifest(self, repository: Repository, ref: str) -> Answer:
+        limit = self._settings.limits.max_manifest_bytes
+        request = Request("GET", self._manifest_url(repository, ref), {"Accept": artifact.ACCEPT}, max_bytes=limit)
+        return self._authority.send(request, repository, PULL)
 
     def _download(self, repository: Repository, descriptor: Descriptor) -> BinaryIO:
         meter = Meter(f"pulling {repository}", descriptor.size, self.progress)
