@@ -26,7 +26,8 @@ _ID = r"[0-9A-Za-z-]+"
 _TAIL = rf"(?:-(?P<pre>{_ID}(?:\.{_ID})*))?(?:\+{_ID}(?:\.{_ID})*)?"
 _TAG = re.compile(rf"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?{_TAIL}", re.ASCII)
 _PART = r"(?:[0-9]+|[xX*])"
-_PARTIAL_TEXT = rf"v?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:-{_ID}(?:\.{_ID})*)?(?:\+{_ID}(?:\.{_ID})*)?"
+_ANY = r"[0-9|xX*]+"  # to Masterminds a bar before a hyphen range is a digit of it: `1||2 - 3` is `>=1 || 2 <=3`
+_PARTIAL_TEXT = rf"v?{_ANY}(?:\.{_ANY})?(?:\.{_ANY})?(?:-{_ID}(?:\.{_ID})*)?(?:\+{_ID}(?:\.{_ID})*)?"
 _HYPHEN = re.compile(rf"{_WS}*+(?>({_PARTIAL_TEXT})){_WS}++-{_WS}++(?>({_PARTIAL_TEXT})){_WS}*+")
 _BLANK = re.compile(rf"{_WS}*+")
 _SEPARATOR = re.compile(rf"{_WS}*+,{_WS}*+|{_WS}++")
@@ -121,14 +122,15 @@ def parse(text: str) -> Range:
     return Range(text, tuple(_segment(text, piece) for piece in pieces))
 
 
-def select(tags: Iterable[str], range_: Range, pattern: str = "") -> Selection:
+def select(tags: Iterable[str], range_: Range, pattern: str = "", *, are_charts: bool = False) -> Selection:
     """The highest tag in `range_` among those in which the regular expression `pattern` is found.
 
-    The order of `tags` does not matter. Raises `RegistryError` `range.no_match`, which says what was seen and why the
+    The order of `tags` does not matter. Tags of Helm charts write the `+` of a version, which no tag may hold, as `_`:
+    with `are_charts` it is read so, as Flux does where it selects the layer of a chart and nowhere else. Raises `RegistryError` `range.no_match`, which says what was seen and why the
     highest of it was refused, and `InputError` `range.invalid` for a bad pattern.
     """
     wanted = compile_filter(pattern)
-    judged = [_judge(tag, range_, wanted) for tag in set(tags)]
+    judged = [_judge(tag, tag.replace("_", "+") if are_charts else tag, range_, wanted) for tag in set(tags)]
     fitting = [item for item in judged if not item.reason]
     best = max((item.version for item in fitting), default=None)
     refused = [item for item in judged if item.reason and (best is None or item.version > best)]
@@ -159,8 +161,8 @@ class _Judged(NamedTuple):
 _NO_VERSION = Version((-1,), 0, ())
 
 
-def _judge(tag: str, range_: Range, wanted: Regex) -> _Judged:
-    version = parse_version(tag)
+def _judge(tag: str, written: str, range_: Range, wanted: Regex) -> _Judged:
+    version = parse_version(written)
     if version is None:
         return _Judged(tag, _NO_VERSION, "no version")
     if not wanted.search(tag):
