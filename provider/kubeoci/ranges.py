@@ -126,8 +126,9 @@ def select(tags: Iterable[str], range_: Range, pattern: str = "", *, are_charts:
     """The highest tag in `range_` among those in which the regular expression `pattern` is found.
 
     The order of `tags` does not matter. Tags of Helm charts write the `+` of a version, which no tag may hold, as `_`:
-    with `are_charts` it is read so, as Flux does where it selects the layer of a chart and nowhere else. Raises `RegistryError` `range.no_match`, which says what was seen and why the
-    highest of it was refused, and `InputError` `range.invalid` for a bad pattern.
+    with `are_charts` it is read so, as Flux does where it selects the layer of a chart and nowhere else. Raises
+    `RegistryError` `range.no_match`, which says what was seen and why the highest of it was refused, and `InputError`
+    `range.invalid` for a bad pattern.
     """
     wanted = compile_filter(pattern)
     judged = [_judge(tag, tag.replace("_", "+") if are_charts else tag, range_, wanted) for tag in set(tags)]
