@@ -7,7 +7,7 @@ import pytest
 
 from kubeoci import artifact, digest
 from kubeoci.archive import Layer
-from kubeoci.artifact import MANIFEST, Artifact
+from kubeoci.artifact import MANIFEST, Artifact, Descriptor, canonical
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry.memory import MemoryRegistry
@@ -96,3 +96,52 @@ def test_manifest_comes_after_its_blobs(registry: MemoryRegistry) -> None:
     registry.delete_manifest(APP, make().digest)
     push(registry, APP, make(), lambda: BytesIO(LAYER), ["v2"])
     assert registry.has_blob(APP, make().layer.digest)
+
+
+def attached(number: int) -> bytes:
+    """A manifest that refers to the artifact."""
+    subject = Descriptor(MANIFEST, make().digest, len(make().manifest)).document()
+    config = make().config_descriptor.document()
+    fields = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [], "subject": subject}
+    return canonical(fields | {"artifactType": "a/sig", "annotations": {"n": str(number)}})
+
+
+def test_attached_is_listed_until_it_is_detached(registry: MemoryRegistry) -> None:
+    """With type and annotations, in the order in which it came; detaching twice is fine."""
+    assert [] == registry.referrers(APP, make().digest)
+    names = [registry.attach(APP, attached(number)) for number in (1, 2)]
+    found = registry.referrers(APP, make().digest)
+    assert (names, ["a/sig"] * 2, {"n": "1"}) == (
+        [one.digest for one in found],
+        [one.artifact_type for one in found],
+        found[0].annotations,
+    )
+    for _ in range(2):
+        registry.detach(APP, make().digest, names[:1])
+    assert names[1:] == [one.digest for one in registry.referrers(APP, make().digest)]
+
+
+def test_what_cannot_be_read_is_listed_without_a_type(registry: MemoryRegistry) -> None:
+    """Whoever fetches it finds out what it is worth."""
+    raw = attached(1).replace(b'"layers":[]', b'"layers":0')
+    registry.manifests[APP][digest.of(raw)] = raw
+    assert [Descriptor(MANIFEST, digest.of(raw), len(raw))] == registry.referrers(APP, make().digest)
+
+
+def test_only_what_has_a_subject_is_attached(registry: MemoryRegistry) -> None:
+    """Nothing is stored else."""
+    with pytest.raises(RegistryError, match=r"without `subject`.*registry\.unsupported"):
+        registry.attach(APP, make(team="shop").manifest)
+    assert not registry.exists(APP, make(team="shop").digest)
+
+
+def test_tagged_is_the_manifest_or_nothing(registry: MemoryRegistry) -> None:
+    """Its raw bytes, by the name that it has now."""
+    assert (make().manifest, None) == (registry.tagged(APP, "v1"), registry.tagged(APP, "v2"))
+
+
+def test_turns_are_taken(registry: MemoryRegistry) -> None:
+    """One at a time for one subject; nobody waits for another subject, and pausing costs no time."""
+    with registry.turn(APP, make().digest), registry.turn(APP, make(team="shop").digest):
+        registry.pause(1e9)
+        assert registry._turns[APP, make().digest].locked()  # noqa: SLF001 - what another thread would wait for

@@ -14,7 +14,8 @@ from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
-from kubeoci.registry.referrers import attach, fallback_tag, list_referrers
+from kubeoci.registry.referrers import attach, fallback_tag, list_referrers, subject_of
+from kubeoci.registry.remote import Registry
 from simulator.client import connect
 from simulator.registry import Fault, RegistrySimulator
 
@@ -252,3 +253,148 @@ def test_merged_asks_both(server: RegistrySimulator, tmp_path: Path) -> None:
 def test_fallback_tags_are_cut() -> None:
     """A tag has at most 128 characters."""
     assert f"sha512-{'a' * 64}" == fallback_tag(Digest(f"sha512:{'a' * 128}"))
+
+
+def pair(server: RegistrySimulator, home: Path) -> tuple[Registry, Digest, Digest]:
+    """Two attached manifests, and the client that did it."""
+    registry = connect(home)
+    one, two = (registry.attach(app(server), signature(number)) for number in (1, 2))
+    server.clear()
+    return registry, one, two
+
+
+def test_nothing_is_asked_about_the_entries(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Ten thousand that somebody made up cost two requests; a type that the list lacks stays empty."""
+    entries = [{"mediaType": MANIFEST, "digest": digest.of(b"%d" % n), "size": 1} for n in range(10_000)]
+    plain.add("app", TAG, canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}), INDEX)
+    found = connect(tmp_path).referrers(app(plain), SUBJECT)
+    assert (10_000, {""}) == (len(found), {entry.artifact_type for entry in found})
+    assert [API, BY_TAG] == plain.requests
+
+
+@pytest.mark.parametrize("kind", ["", None, "application/vnd.oci.empty.v1+json"])
+def test_types_are_told_as_they_are_listed(plain: RegistrySimulator, tmp_path: Path, kind: str | None) -> None:
+    """What clients write who know no better is passed on; whoever needs the type reads the manifest."""
+    raw = signature(1)
+    plain.add("app", "t", raw, MANIFEST)
+    entry = {"mediaType": MANIFEST, "digest": digest.of(raw), "size": len(raw), "artifactType": kind}
+    plain.add("app", TAG, canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}), INDEX)
+    client = connect(tmp_path)
+    assert [kind or ""] == [found.artifact_type for found in client.referrers(app(plain), SUBJECT)]
+    assert ["a/sig"] == [found.artifact_type for found in list_referrers(client, app(plain), SUBJECT)]
+
+
+def test_list_that_is_too_large(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """More than four MiB are read neither from the registry nor from the tag."""
+    fault = Fault(status=200, headers={"Content-Type": INDEX}, body=b" " * (4 << 20) + index())
+    for start, before in ((API, []), (BY_TAG, [API])):
+        plain.fail(start, fault)
+        with pytest.raises(RegistryError, match=r"registry\.too_large"):
+            connect(tmp_path).referrers(app(plain), SUBJECT)
+        assert [*before, start] == plain.requests
+        plain.clear()
+
+
+def test_list_that_is_full(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """An index that no reader would take is not written, and the old one stays."""
+    entry = {"mediaType": MANIFEST, "digest": digest.of(b""), "size": 1, "annotations": {"x": "x" * (4 << 20)}}
+    raw = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
+    short = raw.replace(b"x" * 400, b"", 1)
+    before = plain.add("app", TAG, short, INDEX)
+    with pytest.raises(RegistryError, match=r"is full.*registry\.conflict"):
+        connect(tmp_path).attach(app(plain), signature())
+    assert before == plain.tags["app"][TAG]
+
+
+def test_detached_is_gone(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """First the manifest, then its entry; the other one stays, and the tag goes with the last."""
+    registry, one, two = pair(plain, tmp_path)
+    registry.detach(app(plain), SUBJECT, [one])
+    rewritten = [BY_TAG, f"PUT /v2/app/manifests/{TAG}", BY_TAG]
+    assert [f"DELETE /v2/app/manifests/{one}", *rewritten] == plain.requests
+    assert [two] == listed(plain, tmp_path)
+    plain.clear()
+    registry.detach(app(plain), SUBJECT, [two])
+    assert [f"DELETE /v2/app/manifests/{two}", *rewritten, f"DELETE /v2/app/manifests/{TAG}"] == plain.requests
+    assert ({"v1": SUBJECT}, []) == (plain.tags["app"], listed(plain, tmp_path))
+
+
+def test_detaching_twice_writes_nothing(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Gone already is fine."""
+    registry, one, _ = pair(plain, tmp_path)
+    registry.detach(app(plain), SUBJECT, [one])
+    plain.clear()
+    registry.detach(app(plain), SUBJECT, [one])
+    assert [f"DELETE /v2/app/manifests/{one}", BY_TAG] == plain.requests
+
+
+def test_registry_with_a_list_needs_no_index(tmp_path: Path) -> None:
+    """Where the registry lists, the manifest is all."""
+    with RegistrySimulator(referrers=True) as server:
+        server.add("app", "v1", RAW, MANIFEST, b"{}")
+        registry, one, two = pair(server, tmp_path)
+        registry.detach(app(server), SUBJECT, [one, two])
+        assert [f"DELETE /v2/app/manifests/{name}" for name in (one, two)] == server.requests[:2]
+        assert [API] == server.requests[2:]
+
+
+def test_empty_list_stays_where_tags_cannot_go(tmp_path: Path) -> None:
+    """It harms nobody."""
+    with RegistrySimulator(delete_tags=False) as server:
+        server.add("app", "v1", RAW, MANIFEST, b"{}")
+        registry, one, two = pair(server, tmp_path)
+        registry.detach(app(server), SUBJECT, [one, two])
+        assert ({"v1", TAG}, []) == (set(server.tags["app"]), listed(server, tmp_path))
+
+
+def test_other_failures_of_the_tag_are_told(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Only that tags cannot be removed is no error."""
+    registry, one, two = pair(plain, tmp_path)
+    plain.fail(f"DELETE /v2/app/manifests/{TAG}", Fault(status=403))
+    with pytest.raises(RegistryError, match=r"registry\.denied"):
+        registry.detach(app(plain), SUBJECT, [one, two])
+
+
+def test_manifest_that_cannot_go_stays_listed(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """A registry without deletion says so before the list is changed."""
+    registry, one, two = pair(plain, tmp_path)
+    plain.fail("DELETE", Fault(status=405))
+    with pytest.raises(RegistryError, match=r"registry\.unsupported"):
+        registry.detach(app(plain), SUBJECT, [one])
+    assert [one, two] == listed(plain, tmp_path)
+
+
+def test_members_of_others_keep_an_empty_list(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """What another client wrote beside the entries is not thrown away with the last of them."""
+    plain.add("app", "s", signature(1), MANIFEST)
+    plain.add("app", TAG, index(signature(1), annotations={"by": "them"}), INDEX)
+    connect(tmp_path).detach(app(plain), SUBJECT, [digest.of(signature(1))])
+    document = json.loads(plain.manifests["app"][plain.tags["app"][TAG]][1])
+    assert ({"by": "them"}, []) == (document["annotations"], document["manifests"])
+
+
+def test_what_is_put_back_is_removed_again(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Another writer replaced the list with an older one, and forgot an entry that we saw."""
+    registry, one, two = pair(plain, tmp_path)
+    plain.add("app", "s3", signature(3), MANIFEST)
+    plain.after[f"PUT /v2/app/manifests/{TAG}"] = overwrite(plain, index(signature(1), signature(3)), 1)
+    registry.detach(app(plain), SUBJECT, [one])
+    assert {two, digest.of(signature(3))} == set(listed(plain, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b"{}",
+        b'{"subject": 1}',
+        b'{"subject": {"digest": 1}}',
+        b'{"subject": {"digest": "x"}}',
+    ],
+)
+def test_no_subject(raw: bytes) -> None:
+    """Whatever names none has none."""
+    assert subject_of(raw) is None

@@ -132,6 +132,33 @@ def test_bad_manifest_is_not_kept(
     assert RAW == registry.manifest(app, digest.of(RAW))
 
 
+def test_tagged_is_one_request(server: RegistrySimulator, registry: Registry, app: Repository) -> None:
+    """The raw manifest by its tag, None for a tag that is not there."""
+    assert (RAW, None) == (registry.tagged(app, "v1"), registry.tagged(app, "v2"))
+    assert [f"GET {TAG}", f"GET {TAG[:-1]}2"] == server.requests
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(body=b"{}"), "registry.digest_mismatch"),
+        (Fault(body=b"{}", headers={"Docker-Content-Digest": ""}), "registry.unsupported"),
+        (Fault(headers={"Content-Type": "application/vnd.oci.image.index.v1+json"}), "registry.unsupported"),
+        (Fault(body=b" " * (5 << 20)), "registry.too_large"),
+        (Fault(status=403), "registry.denied"),
+        (Fault(status=400), "registry.failed"),
+    ],
+)
+def test_only_404_is_no_tag(
+    server: RegistrySimulator, registry: Registry, app: Repository, fault: Fault, code: str
+) -> None:
+    """Whatever else is wrong is an error."""
+    server.fail("GET", fault)
+    with pytest.raises(RegistryError) as caught:
+        registry.tagged(app, "v1")
+    assert code == caught.value.code
+
+
 @pytest.mark.parametrize(
     "fault",
     [
