@@ -130,14 +130,22 @@ def _parse(block: bytes) -> _Header:
     signed = plain - 256 * sum(byte > 0x7F for byte in block[:148] + block[156:])  # noqa: PLR2004 - as old tars sum
     if _octal(block[148:156], "checksum") not in (plain, signed):
         refuse("the checksum of a header is wrong")
-    name = _c_string(block[:100])
-    prefix = _c_string(block[345:500]) if block[257:263] == b"ustar\0" else b""
+    prefix, name = _prefix(block), _c_string(block[:100])
     path = _utf8(prefix + b"/" + name if prefix else name)
     kind = block[156:157]
     if kind == b"\0":  # before USTAR, a slash at the end was what made a directory
         kind = b"5" if path.endswith("/") else b"0"
     mode = _octal(block[100:108], "mode", path)
     return _Header(path, kind, _octal(block[124:136], "size", path), bool(mode & _OWNER_EXECUTES))
+
+
+def _prefix(block: bytes) -> bytes:
+    """What USTAR puts before a name; where others keep times, Go takes what is no time for a prefix nevertheless."""
+    if block[257:263] != b"ustar\0":
+        for field in (block[345:357], block[357:369]) if block[257:265] == b"ustar  \0" else ():
+            _octal(field, "time")
+        return b""
+    return _c_string(block[345:476] if block[508:] == b"tar\0" else block[345:500])
 
 
 def _octal(raw: bytes, name: str, where: str = "") -> int:

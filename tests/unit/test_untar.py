@@ -141,6 +141,32 @@ def test_checksums() -> None:
     assert "checksum" in refused(gzipped(b"b" + block[1:]))
 
 
+def dialect(magic: bytes, after_name: bytes, trailer: bytes = b"") -> bytes:
+    """The header of an empty file `a` in another dialect of tar."""
+    block = header(b"a", 0)[:257] + magic + bytes(80) + after_name
+    return checked(block.ljust(512 - len(trailer), b"\0") + trailer)
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (dialect(b"ustar\x0000", b"p"), "p/a"),
+        (dialect(b"ustar\x0000", b"p" * 131 + b"14000000000\0" * 2, b"tar\0"), "p" * 131 + "/a"),
+        (dialect(b"ustar  \0", b"14000000000\0" * 2), "a"),
+        (dialect(bytes(8), b"p"), "a"),
+    ],
+)
+def test_dialects(block: bytes, expected: str) -> None:
+    """Only USTAR and star have a prefix before the name: GNU keeps times there, and v7 nothing."""
+    assert [expected] == list(names(gzipped(block)))
+
+
+@pytest.mark.parametrize("times", [b"p/q", b"14000000000\0p"])
+def test_times_that_go_reads_as_a_prefix(times: bytes) -> None:
+    """What is no time in a GNU header would be another path to Flux."""
+    assert "the time in a header" in refused(gzipped(dialect(b"ustar  \0", times)))
+
+
 def test_links_are_dropped_with_a_warning() -> None:
     """A link becomes nothing, and a path through it is a plain one."""
     found = untar.read(gzipped(entry("d", kind=b"2"), entry("d/x", b"1")), TYPE)
