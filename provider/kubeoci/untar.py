@@ -132,11 +132,8 @@ def _parse(block: bytes) -> _Header:
         refuse("the checksum of a header is wrong")
     prefix, name = _prefix(block), _c_string(block[:100])
     path = _utf8(prefix + b"/" + name if prefix else name)
-    kind = block[156:157]
-    if kind == b"\0":  # before USTAR, a slash at the end was what made a directory
-        kind = b"5" if path.endswith("/") else b"0"
     mode = _octal(block[100:108], "mode", path)
-    return _Header(path, kind, _octal(block[124:136], "size", path), bool(mode & _OWNER_EXECUTES))
+    return _Header(path, block[156:157], _octal(block[124:136], "size", path), bool(mode & _OWNER_EXECUTES))
 
 
 def _prefix(block: bytes) -> bytes:
@@ -227,7 +224,10 @@ def _decimal(text: str, where: str) -> int:
 def _merge(header: _Header, pending: _Pending) -> _Header:
     """The entry with what the headers before it said."""
     path = header.path if pending.path is None else pending.path
-    return replace(header, path=path, size=header.size if pending.size is None else pending.size)
+    kind = header.kind
+    if kind == b"\0":  # before USTAR, a slash at the end was what made a directory
+        kind = b"5" if path.endswith("/") else b"0"
+    return replace(header, path=path, kind=kind, size=header.size if pending.size is None else pending.size)
 
 
 @dataclass(slots=True)

@@ -44,6 +44,7 @@ def refused(blob: io.BytesIO, media_type: str = TYPE, **limits: int) -> str:
         ([entry("@LongLink", b"target\0", b"K"), entry("a")], ["a"]),
         ([entry("a\0b")], ["a"]),
         ([entry("a", kind=b"\0"), entry("d/", kind=b"\0")], ["a"]),
+        ([pax(path="a"), entry("d/", kind=b"\0"), pax(path="d/"), entry("b", kind=b"\0")], ["a"]),
         ([pax(b"g", comment="c0ffee"), entry("a")], ["a"]),
         ([pax(mtime="1.5", SCHILY_xattr_x=b"\xff"), entry("a")], ["a"]),
         ([entry("a", mode=b"0000000"), entry("b", mode=b"0006755")], ["a", "b"]),
