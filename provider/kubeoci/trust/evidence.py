@@ -58,7 +58,7 @@ class Evidence:
     `provider` is `cosign` or `cosign-keyless`, `format` is `bundle` or `legacy`. `key_fingerprint` is the hexadecimal
     SHA-256 of the key's SPKI. `signed_at` is seconds since 1970 and only ever an authenticated time; `log_index` is
     that of a checked entry; `signature_manifest` the digest of the manifest that holds the signature. `trust_root` says
-    where the trusted root came from.
+    where the trusted root came from. Under a policy that verifies nothing, format and manifest are empty.
     """
 
     digest: Digest
@@ -75,7 +75,7 @@ class Evidence:
 
     def document(self) -> dict[str, object]:
         """The fields that apply, for JSON; names as here."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value not in {None, ""}}
 
 
 @dataclass(frozen=True, slots=True)

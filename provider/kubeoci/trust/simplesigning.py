@@ -18,7 +18,6 @@ from kubeoci.trust.material import LegacySignature, LogEntry
 
 LAYER_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-MAX_PAYLOAD_BYTES = 64 << 10
 
 SIGNATURE = "dev.cosignproject.cosign/signature"
 CERTIFICATE = "dev.sigstore.cosign/certificate"
