@@ -100,6 +100,8 @@ def _headers(stream: Stream, limits: Limits) -> Iterator[_Header]:
                 refuse("two headers describe one entry", header.path)
             pending = _special(header, _content(stream, header, limits.max_header_bytes))
         elif header.kind in (b"g", b"K"):
+            if header.kind == b"g" and pending.is_set:  # Go forgets what came before
+                refuse("a global header comes between an entry and the header that describes it", header.path)
             _passed_over(header, _content(stream, header, limits.max_header_bytes))
         else:
             yield _merge(header, pending)
@@ -110,14 +112,12 @@ def _headers(stream: Stream, limits: Limits) -> Iterator[_Header]:
 def _block(stream: Stream) -> bytes | None:
     """The next header block, or None at the end: two blocks of zeros, or nothing more."""
     block = stream.read(BLOCK)
-    if block == _ZEROS:
-        after = stream.read(BLOCK)
-        if after not in (_ZEROS, b""):
-            refuse("an entry follows a block of zeros")
-        return None
-    if not block:
-        if stream.junk:
-            refuse("the archive has no end, and something that is not gzip follows")
+    after = stream.read(BLOCK) if block == _ZEROS else block
+    if block == _ZEROS and after not in (_ZEROS, b""):
+        refuse("an entry follows a block of zeros")
+    if not after and stream.junk:
+        refuse("the archive has no end, and something that is not compressed follows")
+    if block in (_ZEROS, b""):
         return None
     if len(block) < BLOCK:
         refuse("the archive ends inside a header")

@@ -96,6 +96,7 @@ def test_kinds_that_are_refused(kind: bytes, told: str) -> None:
         ([pax(b"g", size="1"), entry("x")], "sets size for all entries"),
         ([pax(path="a"), pax(path="b"), entry("x")], "two headers describe one entry"),
         ([entry("@", b"l", b"L"), pax(path="b"), entry("x")], "two headers describe one entry"),
+        ([pax(path="a"), pax(b"g", comment="c"), entry("x")], "a global header comes between"),
         ([pax(path="a")], "ends after a header"),
         ([entry("PaxHeaders.0/x", b"8 path=a\n", b"x"), entry("x")], "malformed"),
         ([entry("PaxHeaders.0/x", b"-9 path=a\n", b"x"), entry("x")], "malformed"),
@@ -245,9 +246,10 @@ def test_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     assert (["a", "b"], (AFTER,)) == (list(found.files), found.warnings)
 
 
-def test_junk_instead_of_an_end() -> None:
-    """An archive without end that is followed by junk may have been cut."""
-    blob = io.BytesIO(gzipped(entry("a"), end=b"").getvalue() + b"junk")
+@pytest.mark.parametrize("end", [b"", bytes(512)])
+def test_junk_instead_of_an_end(end: bytes) -> None:
+    """An archive without end, or with half of one, that is followed by junk may have been cut."""
+    blob = io.BytesIO(gzipped(entry("a"), end=end).getvalue() + b"junk")
     assert "the archive has no end" in refused(blob)
 
 
