@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kubeoci.normalise import at
+
 Body = dict[str, Any]
 Key = tuple[str, str, str, str]  # group, plural, namespace, name
 
@@ -42,6 +44,13 @@ def immutable(live: Body | None, body: Body) -> Reply | None:
         what = f'{body["kind"]} "{body["metadata"]["name"]}" is invalid: spec.{name}: field is immutable'
         return status(422, "Invalid", what)
     return None
+
+
+def chosen(query: dict[str, str], body: Body) -> bool:
+    """Whether an object fits the selectors of a list or watch."""
+    fields = [part.split("=", 1) for part in query.get("fieldSelector", "").split(",") if part]
+    fits = all(value == str(at(body, *path.split("."))) for path, value in fields)
+    return fits and selects(query.get("labelSelector", ""), body)
 
 
 def selects(selector: str, body: Body) -> bool:

@@ -9,12 +9,14 @@
 `requests` holds every request in order, of its query only `dryRun`, `force` (when true) and `watch`. `at` gives an
 object by its path: `cluster.at("/api/v1/namespaces/shop/configmaps/web")`; `put`, `edit` and `remove` act as somebody
 else would. Definitions are established at once, workloads are ready unless their name is in `unready`, objects with
-finalizers linger. Groups in `stale` have an API service that is down. Faults hit the next
-requests that start with a text:
+finalizers linger. Groups in `stale` have an API service that is down. `watches` has the query of each watch;
+`initial_events=False` is a server that cannot begin one with what is there. `history` cuts and compacts. `then` does
+something right after the next request that starts with a text; faults hit such requests:
 
     cluster.fail("PATCH /apis/apps/v1", Fault(status=503), times=2)
     cluster.fail("PATCH /api/v1", Fault(drop=True))            # no answer at all
     cluster.fail("GET /api", Fault(headers={"Warning": '299 - "old"'}))  # carried out, with a header more
+    cluster.then("GET /apis/apps/v1", lambda: cluster.remove("/api/v1/namespaces/shop"))
 """
 
 import copy
@@ -32,6 +34,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from simulator import answers, controllers, discovery, ownership
 from simulator.answers import Body, Key, Reply
 from simulator.discovery import Resource
+from simulator.history import History
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,20 @@ class Fault:
 class ClusterSimulator:
     """See the module. `aggregated=False` is a server without aggregated discovery."""
 
-    def __init__(self, *, aggregated: bool = True) -> None:
+    def __init__(self, *, aggregated: bool = True, initial_events: bool = True) -> None:
         self.aggregated = aggregated
+        self.initial_events = initial_events
         self.requests: list[str] = []
+        self.watches: list[dict[str, str]] = []
         self.objects: dict[Key, Body] = {}
         self.resources: list[Resource] = list(discovery.built_in())
         self.unready: set[str] = set()
         self.stale: set[str] = set()
         self._faults: list[tuple[str, Fault]] = []
-        self._events: list[tuple[int, str, Key, Body]] = []
-        self._count = itertools.count(1)
+        self._next: list[tuple[str, Callable[[], object]]] = []
+        self.history = History()
+        self._changed = self.history.changed
         self._uids = itertools.count(1)
-        self._changed = threading.Condition(threading.RLock())
-        self._closing = False
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"simulator": self}))
         self.server = f"http://127.0.0.1:{self._server.server_address[1]}"
         for name in ("default", "kube-system"):
@@ -70,9 +74,7 @@ class ClusterSimulator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        self.history.close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -93,6 +95,10 @@ class ClusterSimulator:
     def fail(self, prefix: str, fault: Fault, times: int = 1) -> None:
         """Let the next requests that start with the text fail."""
         self._faults += [(prefix, fault)] * times
+
+    def then(self, prefix: str, action: Callable[[], object]) -> None:
+        """Do something once the next request that starts with the text is answered, or its stream begun."""
+        self._next.append((prefix, action))
 
     def at(self, path: str) -> Body | None:
         """A copy of the object at a path, None when there is none."""
@@ -131,10 +137,14 @@ class ClusterSimulator:
             fault = next((item for item in self._faults if text.startswith(item[0])), None)
             if fault:
                 self._faults.remove(fault)
-                if fault[1].status or fault[1].drop:
-                    return fault[1], Reply(fault[1].status, None)
-            reply = self._route(method, url.path, query, accept, json.loads(data) if data else {}, kind)
-            return (fault[1] if fault else Fault()), copy.deepcopy(reply) if reply.stream is None else reply
+            reply = Reply(fault[1].status, None) if fault and (fault[1].status or fault[1].drop) else None
+            if reply is None:
+                found = self._route(method, url.path, query, accept, json.loads(data) if data else {}, kind)
+                reply = copy.deepcopy(found) if found.stream is None else found
+            for item in [item for item in self._next if text.startswith(item[0])]:
+                self._next.remove(item)
+                item[1]()
+            return (fault[1] if fault else Fault()), reply
 
     def _route(self, method: str, path: str, query: dict[str, str], accept: str, body: Body, kind: str) -> Reply:
         found = discovery.answer(path, self.resources, self.stale, aggregated=self.aggregated and "as=API" in accept)
@@ -152,8 +162,7 @@ class ClusterSimulator:
 
     def _read(self, key: Key, resource: Resource, query: dict[str, str], accept: str) -> Reply:
         if query.get("watch"):
-            stream = self._watch(key, resource, query.get("labelSelector", ""), int(query["resourceVersion"]))
-            return Reply(200, None, stream=stream)
+            return self._watch(key, resource, query)
         return self._get(key) if key[3] else self._list(key, resource, query, accept)
 
     def _write(self, method: str, key: Key, query: dict[str, str], body: Body, kind: str) -> Reply:
@@ -224,13 +233,13 @@ class ClusterSimulator:
                 self.resources.remove(resource)
                 for other in [other for other in self.objects if other[:2] == (resource.group, resource.plural)]:
                     self._forget(other)
-        self._notify("DELETED", key, body)
+        self.history.add("DELETED", key, body)
 
     def _store(self, key: Key, body: Body, event: str) -> Body:
         """Store and tell; gives the answer, which is older than what a controller does next."""
         live = self.objects.get(key)
         body = self._complete(key, body, live)
-        body["metadata"]["resourceVersion"] = str(self._notify(event, key, body))
+        body["metadata"]["resourceVersion"] = str(self.history.add(event, key, body))
         self.objects[key] = body
         answer = copy.deepcopy(body)
         if body["kind"] == "CustomResourceDefinition" and live is None:
@@ -238,7 +247,7 @@ class ClusterSimulator:
         status = controllers.status(body, self.unready)
         if status and status != body.get("status"):
             body = {**body, "status": status, "metadata": dict(body["metadata"])}
-            body["metadata"]["resourceVersion"] = str(self._notify("MODIFIED", key, body))
+            body["metadata"]["resourceVersion"] = str(self.history.add("MODIFIED", key, body))
             self.objects[key] = body
         return answer
 
@@ -252,41 +261,24 @@ class ClusterSimulator:
         meta["generation"] = (live["metadata"]["generation"] if live else 0) + int(changed)
         return {**body, "metadata": meta}
 
-    def _notify(self, event: str, key: Key, body: Body) -> int:
-        number = next(self._count)
-        self._events.append((number, event, key, body))
-        self._changed.notify_all()
-        return number
+    def _watch(self, key: Key, resource: Resource, query: dict[str, str]) -> Reply:
+        self.watches.append(query)
+        begins = query.get("sendInitialEvents") == "true"
+        if begins and not self.initial_events:
+            return answers.status(422, "Invalid", "sendInitialEvents is forbidden for watch")
+        since = None if begins else int(query["resourceVersion"])
+        present = self._selected(key, query) if begins else None
 
-    def _watch(self, key: Key, resource: Resource, selector: str, since: int) -> Iterator[Body]:
-        seen = 0
-        while True:
-            with self._changed:
-                while len(self._events) == seen and not self._closing:
-                    self._changed.wait(1.0)
-                if self._closing:
-                    return
-                fresh, seen = self._events[seen:], len(self._events)
-            for number, event, where, body in fresh:
-                if (
-                    number > since
-                    and where[:2] == key[:2]
-                    and key[2] in {"", where[2]}
-                    and answers.selects(selector, body)
-                ):
-                    yield {"type": event, "object": {**body, **_type(resource)}}
+        def concerns(where: Key, body: Body) -> bool:
+            return where[:2] == key[:2] and key[2] in {"", where[2]} and answers.chosen(query, body)
+
+        return Reply(200, None, stream=self.history.follow(since, concerns, present, _type(resource)))
 
     def _get(self, key: Key) -> Reply:
         return Reply(200, self.objects[key]) if key in self.objects else answers.not_found(key)
 
     def _list(self, key: Key, resource: Resource, query: dict[str, str], accept: str) -> Reply:
-        found = [
-            body
-            for where, body in sorted(self.objects.items())
-            if where[:2] == key[:2]
-            and key[2] in {"", where[2]}
-            and answers.selects(query.get("labelSelector", ""), body)
-        ]
+        found = self._selected(key, query)
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
         page, more = found[start : start + limit], str(start + limit) if len(found) > start + limit else ""
         names = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList"}
@@ -295,8 +287,15 @@ class ClusterSimulator:
         else:
             names = {**_type(resource), "kind": f"{resource.kind}List"}
             page = [{name: value for name, value in body.items() if name not in names} for body in page]
-        number = self._events[-1][0]
+        number = self.history.newest
         return Reply(200, {**names, "metadata": {"resourceVersion": str(number), "continue": more}, "items": page})
+
+    def _selected(self, key: Key, query: dict[str, str]) -> list[Body]:
+        return [
+            body
+            for where, body in sorted(self.objects.items())
+            if where[:2] == key[:2] and key[2] in {"", where[2]} and answers.chosen(query, body)
+        ]
 
     def _missing_namespace(self, key: Key) -> Reply | None:
         if key[2] and ("", "namespaces", "", key[2]) not in self.objects:

@@ -27,7 +27,8 @@ def status(body: Body, unready: Collection[str]) -> Body | None:
         names = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
         return seen | dict.fromkeys(names, 1) | {"numberReady": int(is_ready)}
     if kind == "Job":
-        return {"conditions": _conditions("Complete")} if is_ready else {"active": 1}
+        halfway = {"active": 1} | (body.get("status") or {})
+        return {"conditions": _conditions("Complete")} if is_ready else halfway
     return None
 
 

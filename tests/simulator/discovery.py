@@ -8,7 +8,7 @@ from typing import Any
 Body = dict[str, Any]
 
 _CORE = "configmaps:ConfigMap secrets:Secret services:Service serviceaccounts:ServiceAccount pods:Pod"
-_CORE += " persistentvolumeclaims:PersistentVolumeClaim"
+_CORE += " persistentvolumeclaims:PersistentVolumeClaim events:Event"
 _GROUPS = {
     ("", "v1"): (_CORE, "namespaces:Namespace"),
     ("apps", "v1"): ("deployments:Deployment statefulsets:StatefulSet daemonsets:DaemonSet", ""),

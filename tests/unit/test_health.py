@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubeoci.cluster import health
-from kubeoci.cluster.health import State
+from kubeoci.cluster.health import Context, Health, State
 
 Body = dict[str, Any]
 NOW = 1_767_225_620.0  # 20 s after CREATED
@@ -175,20 +175,20 @@ FAILED: list[tuple[Body, str, str]] = [
 @pytest.mark.parametrize("live", CURRENT)
 def test_current(live: Body) -> None:
     """Nothing to wait for."""
-    assert health.status(live, NOW).is_current
+    assert health.status(live, now=NOW).is_current
 
 
 @pytest.mark.parametrize(("live", "reason", "words"), WAITING)
 def test_waiting(live: Body, reason: str, words: str) -> None:
     """Still on its way, and what is missing."""
-    found = health.status(live, NOW)
+    found = health.status(live, now=NOW)
     assert (State.IN_PROGRESS, reason, True) == (found.state, found.reason, words in found.message)
 
 
 @pytest.mark.parametrize(("live", "reason", "words"), FAILED)
 def test_failed(live: Body, reason: str, words: str) -> None:
     """It will not get better by waiting."""
-    found = health.status(live, NOW)
+    found = health.status(live, now=NOW)
     assert (State.FAILED, reason, True) == (found.state, found.reason, words in found.message)
 
 
@@ -202,13 +202,13 @@ def test_failed(live: Body, reason: str, words: str) -> None:
 )
 def test_other_states(live: Body | None, state: State) -> None:
     """Gone, going, or beyond us."""
-    assert state == health.status(live, NOW).state
+    assert state == health.status(live, now=NOW).state
 
 
 def test_scheduling_takes_a_moment() -> None:
     """A Pod that finds no node is given fifteen seconds from its creation."""
     live = pod("Pending", **is_("PodScheduled", "False", "Unschedulable"))
-    assert "PodNotScheduled" == health.status(live, NOW - 6).reason
+    assert "PodNotScheduled" == health.status(live, now=NOW - 6).reason
     live["metadata"]["creationTimestamp"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     assert "PodNotScheduled" == health.status(live).reason
 
@@ -217,18 +217,18 @@ def test_age_unknown() -> None:
     """A Pod that does not say when it was made is old."""
     live = pod("Pending", **is_("PodScheduled", "False", "Unschedulable"))
     del live["metadata"]["creationTimestamp"]
-    assert "PodUnschedulable" == health.status(live, NOW).reason
+    assert "PodUnschedulable" == health.status(live, now=NOW).reason
 
 
 def test_late_binding() -> None:
     """A claim of a class that waits for its first consumer is not waited for, once a node is chosen it is."""
-    live, late = body("PersistentVolumeClaim", CLAIM, {"phase": "Pending"}), frozenset({"late"})
-    found = health.status(live, NOW, late_classes=late)
+    live, late = body("PersistentVolumeClaim", CLAIM, {"phase": "Pending"}), Context(late_classes=frozenset({"late"}))
+    found = health.status(live, late)
     assert (State.CURRENT, "WaitForFirstConsumer") == (found.state, found.reason)
     live["metadata"]["annotations"] = {"volume.kubernetes.io/selected-node": "n"}
-    assert "NotBound" == health.status(live, NOW, late_classes=late).reason
+    assert "NotBound" == health.status(live, late).reason
 
 
 def test_old_groups() -> None:
     """A Deployment of the group `extensions` is a Deployment."""
-    assert "LessReplicas" == health.status(body("Deployment") | {"apiVersion": "extensions/v1beta1"}, NOW).reason
+    assert "LessReplicas" == health.status(body("Deployment") | {"apiVersion": "extensions/v1beta1"}, now=NOW).reason

@@ -14,6 +14,7 @@ SIDES = {"registry", "trust", "cluster"}
 ABOVE = {"lifecycle", "plugin", "cli"}
 FORBIDDEN = {side: SIDES - {side} | ABOVE for side in SIDES} | {"lifecycle": {"plugin", "cli"}, "cli": {"plugin"}}
 OWNERS = {  # third-party package, or module that starts programs -> the parts of the core that may import it
+    "cel_expr_python": {"cluster.expressions"},
     "cryptography": {"trust"},
     "google": {"plugin"},
     "grpc": {"plugin"},

@@ -165,7 +165,7 @@ def test_watch_follows_a_list(cluster: ClusterSimulator) -> None:
     rest = access(cluster)
     since = rest.list_all(CONFIGMAPS).resource_version
     cluster.put(BODY)
-    with rest.watch(CONFIGMAPS, selector="", resource_version=since) as watch:
+    with rest.watch(CONFIGMAPS, selector="", since=since) as watch:
         threading.Timer(0.2, watch.stop).start()
         assert [("ADDED", "a")] == [(event["type"], event["object"]["metadata"]["name"]) for event in watch]
 

@@ -15,6 +15,7 @@ from kubeoci.errors import ClusterError
 
 _TYPED = re.compile(r"failed to (?:create typed (?:patch|live) object|convert \w+ object)(?: \([^)]*\))?:? ?")
 _TRANSIENT = re.compile(r"etcdserver|timeout|timed out", re.IGNORECASE)
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _LONGEST = 1000  # characters of a server's message that are shown: some repeat the whole object
 
 _ADVICE = {
@@ -63,6 +64,11 @@ class Refused(ClusterError):  # noqa: N818 - what the server did, as its name sa
         return self.status == 404 and self.code == "cluster.failed"  # noqa: PLR2004 - HTTP's own number
 
     @property
+    def is_throttled(self) -> bool:
+        """Whether the server has too much to do, and refused before it did anything."""
+        return self.status == 429  # noqa: PLR2004 - HTTP's own number
+
+    @property
     def is_transient(self) -> bool:
         """Whether the same request may succeed later: overload, a proxy's failure, etcd that changes its leader."""
         if self.status in {429, 502, 503, 504}:
@@ -90,6 +96,12 @@ def refusal(status: int, headers: Mapping[str, str], data: bytes) -> Refused:
         subject=subject,
         retry_seconds=_seconds(headers.get("Retry-After", "")),
     )
+
+
+def warnings(headers: Mapping[str, str]) -> list[str]:
+    """What the server says in `Warning` headers, each text once."""
+    found = _WARNING.findall(headers.get("Warning", ""))
+    return list(dict.fromkeys(text.replace('\\"', '"') for text in found))
 
 
 def _status_object(data: bytes) -> dict[str, Any]:
@@ -131,4 +143,4 @@ def _short(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    return float(text) if text.isdigit() else 0.0
+    return float(text[:9]) if text.isascii() and text.isdigit() else 0.0

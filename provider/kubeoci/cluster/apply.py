@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import inventory, marks, order, prune, wait
+from kubeoci.cluster import inventory, marks, order, prune, symptoms, wait
 from kubeoci.cluster.answers import Refused
+from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.conflicts import offer
-from kubeoci.cluster.health import State
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.judge import Verdict, is_leaving, judge
 from kubeoci.cluster.mapper import Kind
@@ -92,10 +92,9 @@ class _Run:
         return len(self.faults) == before
 
     def wait(self) -> bool:
-        """Wait for everything, if the user wants it. Whether all is ready."""
-        if not self.site.settings.wait:
-            return True
-        return self._await(self.bodies, self.site.ready_by)
+        """Wait for everything, if the user wants it, and for what else the user names. Whether all is ready."""
+        settings = self.site.settings
+        return self._await(self.bodies if settings.wait else {}, self.site.ready_by, settings.health_checks)
 
     def prune(self) -> None:
         """Delete what is in the inventory and no longer desired; the inventory shrinks by what is gone."""
@@ -219,17 +218,15 @@ class _Run:
             else:
                 return
 
-    def _await(self, bodies: dict[ObjectId, Body], until: float) -> bool:
+    def _await(self, bodies: dict[ObjectId, Body], until: float, checks: Sequence[HealthCheck] = ()) -> bool:
         try:
-            unready = wait.ready(self.site, bodies, until)
+            unready = wait.ready(self.site, bodies, until, checks)
+            told = symptoms.tell(self.site, unready)
         except KubeociError as error:
             self.faults.append(error)
             return False
-        for ident, found in unready.items():
-            told = found.message or found.reason
-            what = f"not ready in time: {told}" if found.state is State.IN_PROGRESS else told
-            fault = ClusterError("cluster.not_ready", what)
-            self.faults.append(self.site.fault(ident.short, fault))
+        for ident, words in told.items():
+            self.faults.append(self.site.fault(ident.short, ClusterError("cluster.not_ready", words)))
         return not unready
 
 

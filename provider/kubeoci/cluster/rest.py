@@ -2,31 +2,34 @@
 """Requests to one Kubernetes API server: plain dicts in and out, over one pool of connections.
 
 What is tried again, within the deadline: 429 after the time the server names, 502, 503, 504, a 500 of etcd, a
-connection that broke, and once a 401 with fresh credentials. Server-side apply may be repeated safely. A server that
-cannot be reached at all is reported at once, unless it answered before: then it is restarting.
+connection that broke, an answer that was cut, and once a 401 with fresh credentials. Server-side apply may be repeated
+safely. A server that cannot be reached at all is reported at once, unless it answered before: then it is restarting.
+No answer, however slow, outlasts the deadline by more than a moment.
 """
 
 import json
 import math
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import urlencode
 
-from kubeoci.cluster.answers import Refused, refusal
+from kubeoci.cluster.answers import Refused, refusal, warnings
+from kubeoci.cluster.gate import Gate
 from kubeoci.cluster.login import Access, Login, login
+from kubeoci.cluster.watch import Watch
 from kubeoci.errors import ClusterError, Stopped
 
 if TYPE_CHECKING:
     import urllib3
 
 __all__ = ["Access", "Listing", "Reply", "Rest", "Watch", "connect"]
+
+Result = TypeVar("Result")
 
 Body = dict[str, Any]
 """One object or list as JSON gives it."""
@@ -43,10 +46,20 @@ CONNECTIONS = 64
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 RETRIES = 5
-"""How often a request is repeated; with doubling pauses from one second on that is half a minute."""
-WATCH_SECONDS = 300
+"""How often a request is repeated; with doubling pauses from one second on that is half a minute.
 
-_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+A 429 does not count where there is a deadline: the server lives, and says when to come back.
+"""
+LONGEST_PAUSE_SECONDS = 60.0
+"""The longest `Retry-After` that is waited for where there is no deadline."""
+WATCH_SECONDS = 300
+"""How long the server is asked to keep a stream."""
+IDLE_SECONDS = 90.0
+"""When a stream counts as dead: servers send a bookmark each minute, and hang on a version of the future."""
+MAX_BYTES = 256 * 2**20
+"""The largest answer that is read; 500 objects have at most 1.5 MiB each, and are a hundredth of that."""
+_MAX_COMPLAINT_BYTES = 2**20
+_PIECE_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ class _Request:
     content_type: str = JSON
     accept: str = JSON
     is_repeatable: bool = True
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    read_seconds: float = READ_SECONDS
 
 
 def connect(access: Access, *, stop: threading.Event) -> "Rest":
@@ -83,20 +96,21 @@ def connect(access: Access, *, stop: threading.Event) -> "Rest":
 
 
 class _Link:
-    """Credentials and connections, shared by all operations on one server."""
+    """Credentials, connections and manners, shared by all operations on one server."""
 
     def __init__(self, source: Callable[[], Login]) -> None:
         self._source = source
         self._lock = threading.Lock()
         self._pool: urllib3.PoolManager | None = None
         self.login = source()
+        self.gate = Gate()
         self.has_answered = False
 
-    def pool(self, used: Login) -> "urllib3.PoolManager":
-        """The connections for these credentials, made on first use."""
+    def pool(self) -> "urllib3.PoolManager":
+        """The connections for the newest credentials, made on first use."""
         with self._lock:
             if self._pool is None:
-                self._pool = _pool(used)
+                self._pool = _pool(self.login)
             return self._pool
 
     def renew(self, used: Login) -> None:
@@ -145,12 +159,12 @@ class Rest:
                 return None
             raise
 
-    def list_all(self, path: str, *, selector: str = "", metadata_only: bool = False) -> Listing:
+    def list_all(self, path: str, *, selector: str = "", fields: str = "", metadata_only: bool = False) -> Listing:
         """Every object of a collection, page by page; a missing namespace is an empty one."""
         items: list[Body] = []
         token = ""
         while True:
-            query = {"limit": str(PAGE), "labelSelector": selector, "continue": token}
+            query = {"limit": str(PAGE), "labelSelector": selector, "fieldSelector": fields, "continue": token}
             reply = self.send("GET", path, query=query, accept=METADATA if metadata_only else JSON)
             page = self._value(reply)
             kind = str(page.get("kind", "")).removesuffix("List")
@@ -191,12 +205,18 @@ class Rest:
             raise
         return None if value.get("kind") == "Status" else value
 
-    def watch(self, path: str, *, selector: str, resource_version: str) -> "Watch":
-        """Follow a collection from where a listing was taken. The server ends a watch after `WATCH_SECONDS`."""
-        query = {"watch": "1", "labelSelector": selector, "resourceVersion": resource_version}
+    def watch(self, path: str, *, selector: str = "", fields: str = "", since: str = "") -> Watch:
+        """Follow a collection, or what of it the selectors choose. The server ends a watch after `WATCH_SECONDS`.
+
+        Without the resource version `since` the stream begins with all that is there, and a bookmark that says so:
+        servers older than 1.32 refuse that with `cluster.invalid`.
+        """
+        query = {"watch": "1", "labelSelector": selector, "fieldSelector": fields, "resourceVersion": since}
+        if not since:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         query |= {"allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
-        request = self._request("GET", path, query)
-        return Watch(self._perform(request, streams=True))
+        request = self._request("GET", path, query, read_seconds=IDLE_SECONDS)
+        return self._perform(request, lambda response: Watch(_pieces(response), response.shutdown, response.close))
 
     def send(
         self,
@@ -211,9 +231,7 @@ class Rest:
         """Any request. Empty values of `query` are left out."""
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         request = self._request(method, path, query, data=data, content_type=content_type, accept=accept)
-        response = self._perform(request)
-        kind = response.headers.get("Content-Type", "").lower()
-        return Reply(response.status, kind, json.loads(response.data) if response.data and "json" in kind else None)
+        return self._perform(request, self._reply)
 
     def check(self) -> None:
         """Raise Stopped when the user or the deadline ended the operation."""
@@ -242,60 +260,103 @@ class Rest:
             raise ClusterError("cluster.failed", what, where=self.server, advice="check that this is an API server")
         return reply.value
 
-    def _perform(self, request: _Request, *, streams: bool = False) -> "urllib3.BaseHTTPResponse":
+    def _perform(self, request: _Request, receive: Callable[["urllib3.BaseHTTPResponse"], Result]) -> Result:
         """One request with its repetitions."""
-        renewed = False
-        for attempt in range(RETRIES + 1):
+        renewed, attempt = False, 0
+        fault: ClusterError
+        while True:
             self.check()
             used = self._link.login
             try:
-                return self._once(request, used, streams=streams)
+                return self._once(request, used, receive)
             except Refused as error:
                 if error.status == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
                     self._link.renew(used)
                     continue
-                if not error.is_transient or attempt == RETRIES:
+                fault, pause = error, error.retry_seconds
+                if not error.is_transient:
                     raise
-                pause = error.retry_seconds
             except _Broken as error:
-                if not request.is_repeatable or attempt == RETRIES:
-                    raise error.told from error
-                pause = 0.0
-            self.pause(pause or 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, keeps no secret
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                fault, pause = error.told, 0.0
+                if not request.is_repeatable:
+                    raise fault from error
+            pause = pause or 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+            attempt += not (isinstance(fault, Refused) and fault.is_throttled and self.deadline < math.inf)
+            if attempt > RETRIES or pause > min(self.deadline - time.monotonic(), self._patience):
+                raise fault
+            self.pause(pause)
 
-    def _once(self, request: _Request, used: Login, *, streams: bool) -> "urllib3.BaseHTTPResponse":
+    @property
+    def _patience(self) -> float:
+        return LONGEST_PAUSE_SECONDS if self.deadline == math.inf else math.inf
+
+    def _once(self, request: _Request, used: Login, receive: Callable[["urllib3.BaseHTTPResponse"], Result]) -> Result:
+        with self._link.gate.passing(self.check) as ticket:
+            try:
+                result = self._exchange(request, used, receive)
+            except Refused as error:
+                if error.is_throttled:
+                    self._link.gate.refused(ticket)
+                raise
+        self._link.gate.answered()
+        return result
+
+    def _exchange(
+        self, request: _Request, used: Login, receive: Callable[["urllib3.BaseHTTPResponse"], Result]
+    ) -> Result:
         import urllib3  # noqa: PLC0415 - 0.1 s, only needed with a cluster
 
         headers = urllib3.HTTPHeaderDict({"Accept": request.accept, "Content-Type": request.content_type})
         for name, value in used.headers:
             headers.add(name, value)
-        pool = self._link.pool(used)
-        timeout = urllib3.Timeout(CONNECT_SECONDS, WATCH_SECONDS + CONNECT_SECONDS if streams else READ_SECONDS)
+        left = max(self.deadline - time.monotonic(), 0.1)
         try:
-            response = pool.request(
+            response = self._link.pool().request(
                 request.method,
                 used.server + request.target,
                 body=request.data,
                 headers=headers,
-                timeout=timeout,
+                timeout=urllib3.Timeout(min(CONNECT_SECONDS, left), min(request.read_seconds, left)),
                 retries=False,
                 redirect=False,
-                preload_content=not streams,
+                preload_content=False,
             )
+            self._link.has_answered = True
+            self.warnings += [text for text in warnings(response.headers) if text not in self.warnings]
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                raise refusal(response.status, response.headers, self._read(response, _MAX_COMPLAINT_BYTES))
+            return receive(response)
         except urllib3.exceptions.HTTPError as error:
             self._raise_unreachable(error)
-        self._link.has_answered = True
-        for found in _WARNING.findall(response.headers.get("Warning", "")):
-            text = found.replace('\\"', '"')
-            if text not in self.warnings:
-                self.warnings.append(text)
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            raise refusal(response.status, response.headers, response.data)
-        return response
 
-    def _raise_unreachable(self, error: Exception) -> None:
+    def _reply(self, response: "urllib3.BaseHTTPResponse") -> Reply:
+        kind = response.headers.get("Content-Type", "").lower()
+        data = self._read(response, MAX_BYTES)
+        try:
+            return Reply(response.status, kind, json.loads(data) if data and "json" in kind else None)
+        except (ValueError, RecursionError) as error:
+            what = "its answer is no JSON: it was cut, or something before the server made it"
+            raise _Broken(ClusterError("cluster.failed", what, where=self.server, advice="run again")) from error
+
+    def _read(self, response: "urllib3.BaseHTTPResponse", limit: int) -> bytes:
+        """The body; its connection is kept only if nothing is left to read."""
+        body, is_whole = bytearray(), False
+        try:
+            while piece := response.read1(_PIECE_BYTES, decode_content=False):  # what is there: no trickle hides
+                self.check()
+                body += piece
+                if len(body) > limit:
+                    what = f"an answer of more than {limit} bytes"
+                    raise ClusterError("cluster.failed", what, where=self.server, advice="check what answers there")
+            is_whole = True
+        finally:
+            if not is_whole:
+                response.close()
+            response.release_conn()
+        return bytes(body)
+
+    def _raise_unreachable(self, error: Exception) -> NoReturn:
         import urllib3  # noqa: PLC0415 - as above
 
         reason = str(error).rsplit(": ", 1)[-1] if isinstance(error, urllib3.exceptions.NewConnectionError) else error
@@ -315,36 +376,15 @@ class _Broken(Exception):  # noqa: N818 - a signal inside this module
         self.told = told
 
 
-class Watch:
-    """A stream of events `{"type": "ADDED", "object": {…}}`. `stop` may be called from another thread."""
+def _pieces(response: "urllib3.BaseHTTPResponse") -> Iterator[bytes]:
+    """A stream's bytes as they come. Raises OSError when it breaks."""
+    import urllib3  # noqa: PLC0415 - as above
 
-    def __init__(self, response: "urllib3.BaseHTTPResponse") -> None:
-        self._response = response
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._response.close()
-
-    def __iter__(self) -> Iterator[Body]:
-        """Events until the server, the network or `stop` ends the stream; a torn last line is dropped."""
-        import urllib3  # noqa: PLC0415 - as above
-
-        rest = b""
-        try:
-            for chunk in self._response.stream(65536, decode_content=True):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (json.loads(line) for line in lines if line)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return  # the reader lists again and goes on
-
-    def stop(self) -> None:
-        """Make the reader's loop end soon."""
-        try:
-            self._response.shutdown()
-        except (OSError, ValueError):
-            return  # it has ended already
+    try:
+        while piece := response.read1(_PIECE_BYTES, decode_content=False):
+            yield piece
+    except urllib3.exceptions.HTTPError as error:
+        raise OSError(str(error)) from error
 
 
 def _pool(used: Login) -> "urllib3.PoolManager":

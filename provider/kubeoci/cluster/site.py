@@ -9,6 +9,7 @@ from typing import Any
 
 from kubeoci.changes import Change
 from kubeoci.cluster import inventory
+from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.mapper import Mapper
 from kubeoci.cluster.mask import Masks
@@ -33,7 +34,7 @@ class Settings:
 
     `namespace` and `inventory_name` name the ApplySet parent, a Secret. `timeout_seconds` is for apply and wait
     together, and again for deleting. `conflicts` is `smart`, `force` or `fail`; `deletion_policy` is `MirrorPrune`,
-    `Delete`, `WaitForTermination` or `Orphan`.
+    `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object.
     """
 
     namespace: str
@@ -45,6 +46,9 @@ class Settings:
     conflicts: str = "smart"
     allow_empty: bool = False
     deletion_policy: str = "MirrorPrune"
+    fail_fast: bool = False
+    health_checks: tuple[HealthCheck, ...] = ()
+    health_check_exprs: tuple[HealthCheckExpr, ...] = ()
 
     @property
     def keeps_objects(self) -> bool:

@@ -1,65 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting until objects are ready, or gone.
 
-Readiness is watched, one stream per kind and namespace, and only for objects that were not ready in the answer to
-their apply: nothing is asked while nothing happens.
+Readiness is watched, and only for objects that were not ready in the answer to their apply: nothing is asked while
+nothing happens. Waiting ends when everything is ready, when nothing but failed objects is left, with `failFast` at the
+first of those, and at the deadline.
 """
 
-import queue
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kubeoci.cluster import health
-from kubeoci.cluster.answers import Refused
-from kubeoci.cluster.health import Health, State
+from kubeoci.cluster import expressions, health, surroundings
+from kubeoci.cluster.checks import HealthCheck
+from kubeoci.cluster.health import Context, Health, State
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.parallel import each
-from kubeoci.cluster.rest import Watch
 from kubeoci.cluster.site import READERS, Body, Site
-from kubeoci.errors import ClusterError, Stopped
+from kubeoci.cluster.streams import News, Place, Streams
+from kubeoci.errors import Stopped
 from kubeoci.identity import ObjectId
+from kubeoci.normalise import at
 
 _TICK_SECONDS = 0.5  # how soon a stop, a deadline or a time rule of a Pod is noticed
-_POLL_SECONDS = 2.0  # for those who may not watch
+_TELL_SECONDS = 1.0  # the least time between two lines of progress
 _LONGEST_PAUSE_SECONDS = 2.0
-_STREAMS = 32
-_LATE = "WaitForFirstConsumer"
 
 
-def ready(site: Site, bodies: Mapping[ObjectId, Body], until: float) -> dict[ObjectId, Health]:
-    """Wait until every object is Current; gives those that are not, with the reason, in order.
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """An object that did not become ready: why, and its last known body, `{}` when it was never seen."""
 
-    `bodies` is what is known of them now. Ends early when nothing but failed objects is left, at `until` (seconds of
-    `time.monotonic`), and never raises for an object. Raises Stopped only on request.
+    health: Health
+    body: Body
+
+
+def ready(
+    site: Site, bodies: Mapping[ObjectId, Body], until: float, checks: Sequence[HealthCheck] = ()
+) -> dict[ObjectId, Unready]:
+    """Wait until every object is Current; gives those that are not, in order.
+
+    `bodies` is what is known of them now, `checks` are objects beyond them. Ends early when nothing but failed objects
+    is left, with `fail_fast` at the first failed one, which is then given alone; and at `until` (seconds of
+    `time.monotonic`). Raises Stopped only on request, ClusterError for a check of a kind that is not served, InputError
+    for an expression that cannot be read.
     """
-    late = _late_classes(site, bodies)
-    states = {ident: status(ident, body, late) for ident, body in bodies.items()}
-    if _is_settled(states):
-        return _unready(states)
-    waiting = _Waiting(site, dict(bodies))
-    waiting.start([ident for ident, found in states.items() if found.state is not State.CURRENT])
-    try:
-        while not _is_settled(states) and time.monotonic() < until:
-            waiting.take(min(_TICK_SECONDS, max(0.0, until - time.monotonic())))
-            if site.stop.is_set():
-                raise Stopped("stopped.cancelled", "stopped on request")
-            states = {ident: status(ident, body, late) for ident, body in waiting.bodies.items()}
-            _tell(site, states)
-    finally:
-        waiting.end()
-    return _unready(states)
-
-
-def status(ident: ObjectId, body: Body, late_classes: frozenset[str] = frozenset()) -> Health:
-    """The health of an object; `{}` is one that vanished while we waited, which only a Job with a TTL may do."""
-    if body:
-        return health.status(body, late_classes=late_classes)
-    if ident.kind == "Job":
-        return Health(State.CURRENT, "JobGone", "it was removed after it had ended")
-    return Health(State.NOT_FOUND, "NotFound", "somebody deleted it meanwhile")
+    run = _Waiting(
+        site, dict(bodies), surroundings.look(site, bodies, expressions.judges(site.settings.health_check_exprs))
+    )
+    run.add(checks)
+    run.judge(run.bodies)
+    if not run.is_settled:
+        _follow(run, until)
+    return run.unready()
 
 
 def gone(site: Site, objects: Iterable[tuple[Kind, ObjectId, str]]) -> dict[ObjectId, Body]:
@@ -85,34 +78,22 @@ def gone(site: Site, objects: Iterable[tuple[Kind, ObjectId, str]]) -> dict[Obje
     return {}
 
 
-def _late_classes(site: Site, bodies: Mapping[ObjectId, Body]) -> frozenset[str]:
-    """StorageClasses whose claims are bound by their first Pod; asked for only if there is a claim to wait for."""
-    claims = [body for ident, body in bodies.items() if ident.group_kind == "PersistentVolumeClaim"]
-    kind = site.mapper.find("storage.k8s.io", "StorageClass")
-    if kind is None or all(health.status(body).is_current for body in claims):
-        return frozenset()
-    items = site.rest.list_all(kind.collection()).items
-    return frozenset(item["metadata"]["name"] for item in items if item.get("volumeBindingMode") == _LATE)
+def _follow(run: "_Waiting", until: float) -> None:
+    streams = Streams(run.site.rest, until)
+    streams.start(run.places())
+    try:
+        while not run.is_settled and time.monotonic() < until:
+            run.take(streams.take(min(_TICK_SECONDS, max(0.0, until - time.monotonic()))))
+            if run.site.stop.is_set():
+                raise Stopped("stopped.cancelled", "stopped on request")
+            run.tell()
+    finally:
+        streams.close()
 
 
 def _with_uid(site: Site, kind: Kind, ident: ObjectId, uid: str) -> Body | None:
     body = site.rest.get(kind.path(ident.namespace, ident.name))
     return body if body and body["metadata"].get("uid") == uid else None
-
-
-def _is_settled(states: Mapping[ObjectId, Health]) -> bool:
-    return all(found.state in {State.CURRENT, State.FAILED} for found in states.values())
-
-
-def _unready(states: Mapping[ObjectId, Health]) -> dict[ObjectId, Health]:
-    return {ident: found for ident, found in sorted(states.items()) if found.state is not State.CURRENT}
-
-
-def _tell(site: Site, states: Mapping[ObjectId, Health]) -> None:
-    left = _unready(states)
-    if left:
-        ident, found = next(iter(left.items()))
-        site.tell(f"waiting: {ident.short}: {found.message}" + _others(len(left) - 1))
 
 
 def _others(count: int) -> str:
@@ -121,88 +102,96 @@ def _others(count: int) -> str:
 
 @dataclass(slots=True)
 class _Waiting:
-    """The streams, and the newest body of each object."""
+    """What is known of the objects: `bodies` are the last ones that were seen, also of what is `gone` since."""
 
     site: Site
     bodies: dict[ObjectId, Body]
-    _events: "queue.Queue[tuple[ObjectId, Body]]" = field(default_factory=queue.Queue)
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _streams: list[Watch] = field(default_factory=list)
-    _threads: list[threading.Thread] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    context: Context
+    states: dict[ObjectId, Health] = field(default_factory=dict)
+    gone: set[ObjectId] = field(default_factory=set)
+    foreign: dict[ObjectId, Kind] = field(default_factory=dict)
+    told: float = 0.0
 
-    def start(self, ids: Iterable[ObjectId]) -> None:
-        places: dict[tuple[Kind, str], set[str]] = defaultdict(set)
-        for ident in ids:
-            group, _, version = self.bodies[ident]["apiVersion"].rpartition("/")
-            places[self.site.mapper.resolve(group, version, ident.kind), ident.namespace].add(ident.name)
-        for number, ((kind, namespace), names) in enumerate(places.items()):
-            task = self._watch if number < _STREAMS else self._poll
-            thread = threading.Thread(target=self._guarded, args=(task, kind, namespace, names), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def add(self, checks: Iterable[HealthCheck]) -> None:
+        """Await more objects. Raises ClusterError for a kind that the server does not serve."""
+        for check in checks:
+            version = check.api_version.rpartition("/")[2]
+            kind = self.site.mapper.resolve(check.group, version, check.kind)
+            namespace = (check.namespace or self.site.settings.namespace) if kind.namespaced else ""
+            ident = ObjectId(check.group, check.kind, namespace, check.name)
+            if ident not in self.bodies:
+                self.bodies[ident], self.foreign[ident] = {}, kind
 
-    def take(self, seconds: float) -> None:
-        """Take what the streams brought, waiting so long for the first event."""
-        try:
-            ident, body = self._events.get(timeout=seconds)
-            while True:
+    def places(self) -> list[Place]:
+        """Where to look for what is not ready: ours by label, kind by kind, and each other object by its name."""
+        names: dict[tuple[Kind, str], set[str]] = defaultdict(set)
+        for ident in self._waited():
+            if ident not in self.foreign:
+                group, _, version = self.bodies[ident]["apiVersion"].rpartition("/")
+                names[self.site.mapper.resolve(group, version, ident.kind), ident.namespace].add(ident.name)
+        found = [Place(*key, frozenset(found), labels=self.site.selector) for key, found in names.items()]
+        return found + [
+            Place(kind, ident.namespace, frozenset({ident.name}), fields=f"metadata.name={ident.name}")
+            for ident, kind in self.foreign.items()
+        ]
+
+    def take(self, news: Iterable[News]) -> None:
+        """Note what has come, in order, and judge it, and what is not ready: that may be only a matter of time."""
+        touched = set(self._waited())
+        for ident, body in news:
+            touched.add(ident)
+            if body is None:
+                self.gone.add(ident)
+            else:
+                self.gone.discard(ident)
                 self.bodies[ident] = body
-                ident, body = self._events.get_nowait()
-        except queue.Empty:
-            return
+        self.judge(touched)
 
-    def end(self) -> None:
-        self._ended.set()
-        with self._lock:
-            streams = list(self._streams)
-        for stream in streams:
-            stream.stop()
-        for thread in self._threads:
-            thread.join(timeout=5.0)
+    def judge(self, idents: Iterable[ObjectId]) -> None:
+        """Look at these objects."""
+        for ident in idents:
+            body = self.bodies[ident]
+            self.states[ident] = _vanished(ident, body, self.context) if ident in self.gone else self._status(body)
 
-    def _guarded(
-        self, task: Callable[[Kind, str, set[str]], None], kind: Kind, namespace: str, names: set[str]
-    ) -> None:
-        while not self._ended.is_set():
-            try:
-                task(kind, namespace, names)
-            except Refused as error:
-                task = self._poll if error.code == "cluster.forbidden" else task
-                self._ended.wait(_POLL_SECONDS)
-            except Stopped:
-                return
-            except ClusterError:
-                self._ended.wait(_POLL_SECONDS)
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to wait for."""
+        found = {state.state for state in self.states.values()}
+        return found <= {State.CURRENT, State.FAILED} or self._fails_fast
 
-    def _watch(self, kind: Kind, namespace: str, names: set[str]) -> None:
-        """One list, then its stream for as long as it lives; called again when it ends."""
-        path = kind.collection(namespace)
-        listing = self.site.rest.list_all(path, selector=self.site.selector)
-        seen = {item["metadata"]["name"]: item for item in listing.items}
-        for name in names:
-            self._put(kind, namespace, name, seen.get(name))
-        with self.site.rest.watch(
-            path, selector=self.site.selector, resource_version=listing.resource_version
-        ) as stream:
-            with self._lock:
-                self._streams.append(stream)
-            if self._ended.is_set():
-                return
-            for event in stream:
-                body = event.get("object") or {}
-                name = (body.get("metadata") or {}).get("name", "")
-                if event.get("type") == "ERROR":  # 410: what we know is too old, so list again
-                    return
-                if name in names and event.get("type") != "BOOKMARK":
-                    self._put(kind, namespace, name, None if event.get("type") == "DELETED" else body)
+    @property
+    def _fails_fast(self) -> bool:
+        return self.site.settings.fail_fast and any(item.state is State.FAILED for item in self.states.values())
 
-    def _poll(self, kind: Kind, namespace: str, names: set[str]) -> None:
-        for name in sorted(names):
-            self._put(kind, namespace, name, self.site.rest.get(kind.path(namespace, name)))
-        self._ended.wait(_POLL_SECONDS)
+    def unready(self) -> dict[ObjectId, Unready]:
+        """What did not become ready; the failed objects alone where the first of them ended the wait."""
+        failed_only = self._fails_fast
+        return {
+            ident: Unready(self.states[ident], self.bodies[ident])
+            for ident in self._waited()
+            if not failed_only or self.states[ident].state is State.FAILED
+        }
 
-    def _put(self, kind: Kind, namespace: str, name: str, body: Body | None) -> None:
-        ident = ObjectId(kind.group, kind.kind, namespace, name)
-        empty: Body = {}
-        self._events.put((ident, {**body, "apiVersion": kind.api_version, "kind": kind.kind} if body else empty))
+    def tell(self) -> None:
+        """Say how far it is: `12/14 ready, waiting for Deployment/shop/web: 1 of 3 replicas updated`."""
+        left, now = self._waited(), time.monotonic()
+        if left and now - self.told >= _TELL_SECONDS:
+            self.told = now
+            count = f"{len(self.states) - len(left)}/{len(self.states)} ready"
+            self.site.tell(f"{count}, waiting for {left[0].short}: {self.states[left[0]].message}")
+
+    def _waited(self) -> list[ObjectId]:
+        return sorted(ident for ident, state in self.states.items() if not state.is_current)
+
+    def _status(self, body: Body) -> Health:
+        return health.status(body, self.context)
+
+
+def _vanished(ident: ObjectId, last: Body, context: Context) -> Health:
+    """The health of an object that is gone, which only a Job with a TTL may be: when it is, it has ended."""
+    if not last:
+        return health.status(None)
+    if ident.group_kind == "Job.batch" and at(last, "spec", "ttlSecondsAfterFinished") is not None:
+        found = health.status(last, context)
+        return found if found.state is State.FAILED else Health(State.CURRENT, "JobGone", "removed after it had ended")
+    return Health(State.NOT_FOUND, "NotFound", "somebody deleted it meanwhile")
