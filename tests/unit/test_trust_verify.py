@@ -164,13 +164,14 @@ def test_second_bundle_and_second_key() -> None:
 
 
 def test_each_attempt_is_told() -> None:
-    """Format, manifest and reason of every signature that was tried."""
+    """Format, manifest and reason of every signature that was tried, and the key that a bundle says it was made with."""
     made = shelf(bundle=bundle_of(OTHER), legacy=legacy_of(OTHER))
     with pytest.raises(TrustError) as caught:
         verify(made.memory(), APP, DIGEST, POLICY)
     places = [digests.of(made.referrers[0])[:19], digests.of(made.tagged)[:19]]
     key = f"it was not made with the key {KEY.public.fingerprint[:12]} (P-256)"
     told = [f"{form} {place}: signature: {key}" for form, place in zip(("bundle", "legacy"), places, strict=True)]
+    told[0] += f"; it names the key {OTHER.public.fingerprint[:12]}"
     assert f"no matching signatures were found for '{APP}@{DIGEST}': {'; '.join(told)}" == caught.value.what
 
 

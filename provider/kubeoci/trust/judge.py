@@ -4,6 +4,8 @@
 Nothing that was signed is parsed before the signature over it holds.
 """
 
+import base64
+
 from kubeoci.digest import Digest
 from kubeoci.trust import simplesigning, statement
 from kubeoci.trust.claims import Claims
@@ -14,6 +16,9 @@ from kubeoci.trust.policy import KeylessPolicy, KeyPolicy
 
 Signature = Bundle | LegacySignature
 Leaf = KeyPolicy | KeylessPolicy
+
+_FINGERPRINT = 64  # hexadecimal digits of a SHA-256
+_SHORT = 12
 
 
 def judge(found: Signature, policy: Leaf, digest: Digest) -> Signer:
@@ -40,7 +45,10 @@ def _by_key(found: Signature, signed: bytes, policy: KeyPolicy) -> Signer:
     """The key that made it, and the log's word for it where that is required."""
     if found.certificate is not None:
         raise Rejected(Reason.KIND, "it was made with a certificate, and the policy names keys")
-    key = _maker(found.signature, signed, policy.keys)
+    try:
+        key = _maker(found.signature, signed, policy.keys)
+    except Rejected as verdict:
+        raise Rejected(verdict.reason, f"{verdict.text}{_hint(found)}") from None
     if not policy.require_tlog:
         return Signer(key_fingerprint=key.fingerprint)
     entry = _logged(found, key, policy)
@@ -61,6 +69,16 @@ def _maker(signature: bytes, signed: bytes, keys: tuple[PublicKey, ...]) -> Publ
             return key
     reasons = {verdict.reason for verdict in verdicts} - {Reason.SIGNATURE}
     raise Rejected(min(reasons, default=Reason.SIGNATURE), "; ".join(verdict.text for verdict in verdicts))
+
+
+def _hint(found: Signature) -> str:
+    """The key that a bundle says it was made with: whoever compares fingerprints wants to see both."""
+    text = found.key_hint if isinstance(found, Bundle) else None
+    try:
+        fingerprint = base64.b64decode(text or "", validate=True).hex()
+    except ValueError:  # hints are free text
+        return ""
+    return f"; it names the key {fingerprint[:_SHORT]}" if len(fingerprint) == _FINGERPRINT else ""
 
 
 def _logged(found: Signature, key: PublicKey, policy: KeyPolicy) -> LogEntry:
