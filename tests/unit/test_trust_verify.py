@@ -164,7 +164,7 @@ def test_second_bundle_and_second_key() -> None:
 
 
 def test_each_attempt_is_told() -> None:
-    """Format, manifest and reason of every signature that was tried, and the key that a bundle says it was made with."""
+    """Format, manifest and reason of every signature that was tried, and the key that a bundle names."""
     made = shelf(bundle=bundle_of(OTHER), legacy=legacy_of(OTHER))
     with pytest.raises(TrustError) as caught:
         verify(made.memory(), APP, DIGEST, POLICY)
