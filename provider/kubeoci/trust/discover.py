@@ -7,7 +7,7 @@ Rules:
 - what is not looked at, because there is too much of it, is told as a candidate that was rejected for it.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -31,6 +31,8 @@ PREDICATE_TYPE = "dev.sigstore.bundle.predicateType"
 _OWN_NOTES = "dev.sigstore.bundle."
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"  # go-containerregistry before 0.21.6 wrote the config's type
 _ATTACHED_LEGACY = "application/vnd.dev.cosign.artifact.sig.v1+json"
+_TOO_LARGE = {"registry.too_large": Reason.LIMIT}
+_LIES = frozenset({"registry.digest_mismatch", "registry.unsafe_redirect"})
 _NOT_TO_BE_ASKED = frozenset(
     {
         "registry.unauthorized",
@@ -74,7 +76,7 @@ class Search(Generic[P]):
 
     def bundles(self, predicates: Collection[str]) -> Iterator[Candidate]:
         """Among the referrers, those first that are said to be of one of `predicates`, then those without a word."""
-        listed = self._listed(lambda: self.registry.referrers(self.place, self.digest))
+        listed = self._listed(lambda: self.registry.referrers(self.place, self.digest), _TOO_LARGE)
         if isinstance(listed, Rejected):
             yield Candidate(BUNDLE, "", listed)
             return
@@ -94,7 +96,9 @@ class Search(Generic[P]):
 
     def legacy(self) -> Iterator[Candidate]:
         """Under the tag, the newest first: writers append."""
-        raw = self._listed(lambda: self.registry.tagged(self.place, simplesigning.tag(self.digest)))
+        tag = simplesigning.tag(self.digest)
+        told = _TOO_LARGE | {"registry.unsupported": Reason.MALFORMED}
+        raw = self._listed(lambda: self.registry.tagged(self.place, tag), told)
         if raw is None:
             return
         manifest = "" if isinstance(raw, Rejected) else digests.of(raw)
@@ -128,13 +132,15 @@ class Search(Generic[P]):
         with self._fetched(lambda: self.registry.blob(self.place, layer)) as stream:
             return stream.read(max_bytes + 1)
 
-    def _listed(self, ask: Callable[[], T]) -> T | Rejected:
-        """What a list holds. One that is too large to be read is told; one that cannot be had ends the search."""
+    def _listed(self, ask: Callable[[], T], told: Mapping[str, Reason]) -> T | Rejected:
+        """What is there. The codes in `told` are reasons against a candidate; what cannot be had ends the search."""
         try:
             return ask()
         except RegistryError as error:
-            if error.code == "registry.too_large":
-                return Rejected(Reason.LIMIT, f"the list was not read: {error.what}")
+            if error.code in told:
+                return Rejected(told[error.code], f"the list was not read: {error.what}")
+            if error.code in _LIES:
+                raise
             raise unavailable(self.where, error) from error
 
     def _fetched(self, ask: Callable[[], T]) -> T:
