@@ -254,7 +254,7 @@ class _Reader:
         if public.kind != _KINDS[details]:
             strict.malformed(f"{where}.publicKey", f"is a key of {public.kind}, and is called {details}")
         identity = _bytes(item.get("logId"), "keyId", f"{where}.logId")
-        return TrustedLog(identity, public, details, _window(key.get("validFor", {}), f"{where}.publicKey.validFor"))
+        return TrustedLog(identity, public, details, window(key.get("validFor", {}), f"{where}.publicKey.validFor"))
 
 
 def _authority(item: strict.Members, where: str) -> Authority:
@@ -263,7 +263,7 @@ def _authority(item: strict.Members, where: str) -> Authority:
     certificates = [_certificate(each, f"{place}[{index}]") for index, each in enumerate(strict.items(chain, place))]
     if not 1 <= len(certificates) <= MAX_CERTIFICATES:
         strict.malformed(place, f"has {len(certificates)} certificates, and not 1 to {MAX_CERTIFICATES}")
-    return Authority(tuple(certificates), _window(item.get("validFor", {}), f"{where}.validFor"))
+    return Authority(tuple(certificates), window(item.get("validFor", {}), f"{where}.validFor"))
 
 
 def _certificate(item: object, where: str) -> x509.Certificate:
@@ -273,7 +273,8 @@ def _certificate(item: object, where: str) -> x509.Certificate:
         strict.malformed(where, "is no certificate")
 
 
-def _window(item: object, where: str) -> Window:
+def window(item: object, where: str) -> Window:
+    """A span of time as protobuf's JSON writes it. Raises `Rejected` (`malformed`)."""
     found = strict.mapping(item, where)
     start = _moment(found["start"], f"{where}.start") if "start" in found else _ALWAYS
     end = _moment(found["end"], f"{where}.end") if "end" in found else None
