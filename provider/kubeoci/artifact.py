@@ -22,6 +22,8 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 ACCEPT = f"{MANIFEST}, {INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"
 """The one `Accept` header of every request for a manifest."""
+INDEXES = frozenset({INDEX, DOCKER_LIST})
+"""The types of manifests that only list others."""
 
 MAX_MANIFEST_BYTES = 4 << 20
 """Larger manifests are neither read nor made: registries refuse them too."""
@@ -33,8 +35,7 @@ CREATED = "org.opencontainers.image.created"
 SOURCE = "org.opencontainers.image.source"
 REVISION = "org.opencontainers.image.revision"
 
-_INDEXES = frozenset({INDEX, DOCKER_LIST})
-_KNOWN = frozenset({MANIFEST, DOCKER_MANIFEST}) | _INDEXES
+_KNOWN = frozenset({MANIFEST, DOCKER_MANIFEST}) | INDEXES
 _MAX_DEPTH = 16
 _MAX_SIZE = 1 << 62
 _FLUX_CONFIG = (
@@ -159,7 +160,7 @@ def parse(raw: bytes, content_type: str = "") -> Manifest:
         raise RegistryError("registry.too_large", f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes")
     document = _document(raw)
     media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
-    is_index = media_type in _INDEXES
+    is_index = media_type in INDEXES
     foreign = {"config", "layers"} if is_index else {"manifests"}
     if both := sorted(foreign & document.keys()):
         _unsupported(f"the manifest is of type {media_type} but has {' and '.join(both)}")
@@ -175,7 +176,7 @@ def parse(raw: bytes, content_type: str = "") -> Manifest:
 
 def select_layer(manifest: Manifest, media_type: str = "") -> Descriptor:
     """The first layer, or the first of `media_type`. Raises `registry.unsupported`, naming the types seen."""
-    if manifest.media_type in _INDEXES:
+    if manifest.media_type in INDEXES:
         _unsupported("this is an index of several artifacts, not an artifact")
     fitting = [layer for layer in manifest.layers if not media_type or layer.media_type == media_type]
     if not fitting:

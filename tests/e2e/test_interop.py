@@ -173,9 +173,7 @@ def attach_ours(registry: Registry, place: Repository, subject: Artifact) -> str
     registry.put_blob(place, EMPTY, lambda: BytesIO(b"{}"))
     own = Descriptor(artifact.MANIFEST, subject.digest, len(subject.manifest)).document()
     fields = {"schemaVersion": 2, "mediaType": artifact.MANIFEST, "artifactType": NOTE, "config": EMPTY.document()}
-    return referrers.attach(
-        registry, place, artifact.canonical({**fields, "layers": [EMPTY.document()], "subject": own})
-    )
+    return registry.attach(place, artifact.canonical({**fields, "layers": [EMPTY.document()], "subject": own}))
 
 
 @pytest.mark.long

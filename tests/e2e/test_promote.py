@@ -16,7 +16,6 @@ from kubeoci.artifact import MANIFEST, canonical
 from kubeoci.digest import Digest
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.copy import End, promote
-from kubeoci.registry.referrers import attach
 from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.transport import Settings
 from registries import Registries
@@ -109,7 +108,7 @@ def test_no_entry_is_lost(hosts: dict[str, str], run: Run, tmp_path: Path, kind:
 
     def write(number: int) -> None:
         mine = canonical(fields | {"subject": subject, "artifactType": "x/y", "annotations": {"n": str(number)}})
-        attach(ends[number % 2].registry, ends[number % 2].repository, mine)
+        ends[number % 2].store.attach(ends[number % 2].place, mine, MANIFEST)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, range(20)))

@@ -11,8 +11,11 @@ from kubeoci.artifact import INDEX, MANIFEST, canonical
 from kubeoci.digest import Digest
 from kubeoci.errors import KubeociError, RegistryError
 from kubeoci.registry import referrers
+from kubeoci.registry.cache import Cache
 from kubeoci.registry.copy import Copied, End, promote
 from kubeoci.registry.keychain import Credentials
+from kubeoci.registry.layout import Layouts
+from kubeoci.registry.protocols import Folder
 from kubeoci.registry.remote import Shared
 from kubeoci.registry.transport import Settings
 from simulator.client import QUICK, connect
@@ -118,6 +121,33 @@ def test_deep_index_is_refused(source: RegistrySimulator, target: RegistrySimula
     assert {} == target.tags.get("prod", {})
 
 
+def test_all_blobs_are_asked_for_and_none_is_sent(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+) -> None:
+    """A thousand that the target has cost a question each, nothing is read at the source."""
+    blobs = [b"%d" % number for number in range(1000)]
+    raw = manifest(*blobs)
+    source.add("app", "many", raw, MANIFEST, *blobs)
+    target.blobs["prod"] = dict(source.blobs["app"])
+    promote(end(source, tmp_path), digest.of(raw), end(target, tmp_path, "prod"), ["v1"], with_referrers=False)
+    asked = [f"HEAD /v2/prod/manifests/{name}" for name in ("v1", digest.of(raw))]
+    stored = [f"PUT /v2/prod/manifests/{name}" for name in (digest.of(raw), "v1")]
+    assert (asked, stored) == (target.requests[:2], target.requests[-2:])
+    assert sorted(f"HEAD /v2/prod/blobs/{digest.of(blob)}" for blob in blobs) == sorted(target.requests[2:-2])
+    assert [f"GET /v2/app/manifests/{digest.of(raw)}"] == source.requests
+
+
+def test_copy_stops_at_the_first_refusal(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """A registry that denies one question is not asked a thousand."""
+    blobs = [b"%d" % number for number in range(1000)]
+    raw = manifest(*blobs)
+    source.add("app", "many", raw, MANIFEST, *blobs)
+    target.fail("HEAD /v2/prod/blobs", Fault(status=403), times=1000)
+    with pytest.raises(RegistryError, match=r"registry\.denied"):
+        copy(source, target, tmp_path, digest.of(raw))
+    assert len(target.requests) < 500
+
+
 def test_blobs_are_mounted_on_one_registry(source: RegistrySimulator, tmp_path: Path) -> None:
     """Nothing is downloaded, nothing sent."""
     copy(source, source, tmp_path)
@@ -133,12 +163,85 @@ def test_referrers_go_along(source: RegistrySimulator, target: RegistrySimulator
         blob = b"%d" % number
         chain.append(manifest(blob, subject=chain[-1]))
         source.blobs["app"][digest.of(blob)] = blob
-        referrers.attach(here.registry, here.repository, chain[-1])
+        here.store.attach(here.place, chain[-1], MANIFEST)
     assert tuple(digest.of(raw) for raw in chain[:3]) == copy(source, target, tmp_path).manifests
     for subject, raw, expected in ((chain[0], chain[1], 1), (chain[1], chain[2], 1), (chain[2], chain[3], 0)):
-        found = referrers.list_referrers(there.registry, there.repository, digest.of(subject))
+        found = there.store.referrers(there.place, digest.of(subject))
         assert [digest.of(raw)] * expected == [referrer.digest for referrer in found]
     assert () == copy(source, target, tmp_path).manifests
+
+
+def test_what_refers_to_children_goes_along(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+) -> None:
+    """The signature of an image of an index, in both forms, and of one in an index of that; the second time nothing."""
+    inner = index(APP)
+    outer = index(inner, media_type=INDEX)
+    here, there = end(source, tmp_path), end(target, tmp_path, "prod")
+    for raw in (inner, outer):
+        source.add("app", "x", raw, INDEX)
+    note = manifest(b"config", subject=APP)
+    here.store.attach(here.place, note, MANIFEST)
+    source.add("app", COSIGN, manifest(b"config", b"one"), MANIFEST, b"one")
+    copied = copy(source, target, tmp_path, digest.of(outer))
+    assert {digest.of(raw) for raw in (APP, inner, outer, note, manifest(b"config", b"one"))} == set(copied.manifests)
+    assert [digest.of(note)] == [found.digest for found in there.store.referrers(there.place, DIGEST)]
+    assert COSIGN in target.tags["prod"]
+    assert () == copy(source, target, tmp_path, digest.of(outer)).manifests
+
+
+def test_what_is_listed_but_gone_is_passed_over(target: RegistrySimulator, tmp_path: Path) -> None:
+    """A list under the fallback tag may outlive what it names."""
+    with RegistrySimulator() as source:
+        source.add("app", "v1", APP, MANIFEST, *BLOBS.values())
+        gone, note = (manifest(name, subject=APP) for name in (b"config", b"layer"))
+        here = end(source, tmp_path)
+        for raw in (gone, note):
+            here.store.attach(here.place, raw, MANIFEST)
+        del source.manifests["app"][digest.of(gone)]
+        assert (DIGEST, digest.of(note)) == copy(source, target, tmp_path).manifests
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_cannot_be_read_is_told(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path, status: int
+) -> None:
+    """A signature that is there, but cannot be had, is not left behind in silence."""
+    here, note = end(source, tmp_path), manifest(b"config", subject=APP)
+    here.store.attach(here.place, note, MANIFEST)
+    source.fail(f"GET /v2/app/manifests/{digest.of(note)}", Fault(status=status), times=5)
+    with pytest.raises(RegistryError):
+        copy(source, target, tmp_path)
+    assert {} == {tag: name for tag, name in target.tags.get("prod", {}).items() if tag == "v1"}
+
+
+def test_blobs_of_a_referrer_that_vanished_are_sent_again(
+    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+) -> None:
+    """As those of the artifact itself."""
+    note = manifest(b"note", subject=APP)
+    source.blobs["app"][digest.of(b"note")] = b"note"
+    here = end(source, tmp_path)
+    here.store.attach(here.place, note, MANIFEST)
+    target.fail(f"HEAD /v2/prod/blobs/{digest.of(b'note')}", Fault(status=200))
+    copy(source, target, tmp_path)
+    assert b"note" == target.blobs["prod"][digest.of(b"note")]
+
+
+def test_through_a_folder(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+    """From a registry into a folder and from there into another registry: the same bytes, referrers and signatures."""
+    here, there = end(source, tmp_path), end(target, tmp_path, "prod")
+    note = manifest(b"config", subject=APP)
+    here.store.attach(here.place, note, MANIFEST)
+    source.add("app", COSIGN, manifest(b"config", b"one"), MANIFEST, b"one")
+    (tmp_path / "cache").mkdir()
+    folder = End(Layouts(Cache(tmp_path / "cache")), Folder(str(tmp_path / "folder")))
+    copied = promote(here, DIGEST, folder, ["v1"])
+    assert copied == promote(folder, DIGEST, there, ["v1"])
+    assert {"v1": DIGEST, COSIGN: digest.of(manifest(b"config", b"one"))} == {
+        tag: name for tag, name in target.tags["prod"].items() if not tag.endswith(DIGEST[7:])
+    }
+    assert [digest.of(note)] == [found.digest for found in there.store.referrers(there.place, DIGEST)]
 
 
 def test_cosign_tags_go_along(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_a_blob_is_stored_once(registry: MemoryRegistry) -> None:
     assert not registry.put_blob(APP, make().layer, lambda: BytesIO(b"never looked at"))
 
 
+def test_a_blob_of_another_repository_is_mounted(registry: MemoryRegistry) -> None:
+    """Where that one has it; else it is sent."""
+    other, unread = Repository("registry.test", "other"), make().layer
+    assert not registry.put_blob(other, unread, lambda: BytesIO(b"never looked at"), absent=True, mount=APP)
+    assert LAYER == registry.blobs[other][unread.digest]
+    third = Repository("registry.test", "third")
+    assert registry.put_blob(third, unread, lambda: BytesIO(LAYER), mount=Repository("registry.test", "none"))
+
+
 def test_second_push_sends_nothing(registry: MemoryRegistry) -> None:
     """An unchanged artifact is found by its tag; under a new tag by its digest."""
     expected = Pushed(make().digest, {"v1": make().digest})

@@ -14,7 +14,7 @@ from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
-from kubeoci.registry.referrers import attach, fallback_tag, list_referrers, subject_of
+from kubeoci.registry.referrers import fallback_tag, list_referrers, subject_of
 from kubeoci.registry.remote import Registry
 from simulator.client import connect
 from simulator.registry import Fault, RegistrySimulator
@@ -71,14 +71,14 @@ def test_attached_is_listed(server: RegistrySimulator, tmp_path: Path) -> None:
     registry = connect(tmp_path)
     assert [] == listed(server, tmp_path)
     for raw in (signature(1), signature(2, "b/sbom"), signature(1)):
-        assert digest.of(raw) == attach(registry, app(server), raw)
+        assert digest.of(raw) == registry.attach(app(server), raw)
     assert [digest.of(signature(1)), digest.of(signature(2, "b/sbom"))] == listed(server, tmp_path)
     assert [digest.of(signature(2, "b/sbom"))] == listed(server, tmp_path, "b/sbom")
 
 
 def test_entries_tell_what_they_are(server: RegistrySimulator, tmp_path: Path) -> None:
     """Type, size and annotations of the manifest, without asking for it."""
-    attach(connect(tmp_path), app(server), signature(7))
+    connect(tmp_path).attach(app(server), signature(7))
     server.clear()
     found = list_referrers(connect(tmp_path), app(server), SUBJECT)[0]
     assert ("a/sig", len(signature(7)), {"n": "7"}) == (
@@ -92,17 +92,17 @@ def test_entries_tell_what_they_are(server: RegistrySimulator, tmp_path: Path) -
 def test_api_is_asked_once(plain: RegistrySimulator, tmp_path: Path) -> None:
     """A registry that does not list is not asked again in this process."""
     registry = connect(tmp_path)
-    attach(registry, app(plain), signature(1))
+    registry.attach(app(plain), signature(1))
     put = f"PUT /v2/app/manifests/{digest.of(signature(1))}"
     assert [put, API, BY_TAG, f"PUT /v2/app/manifests/{TAG}", BY_TAG] == plain.requests
-    attach(registry, app(plain), signature(2))
+    registry.attach(app(plain), signature(2))
     assert 1 == plain.requests.count(API)
 
 
 def test_subject_in_the_answer_is_enough(plain: RegistrySimulator, tmp_path: Path) -> None:
     """A registry that says so has listed it: one request."""
     plain.fail("PUT", Fault(headers={"OCI-Subject": SUBJECT}))
-    attach(connect(tmp_path), app(plain), signature())
+    connect(tmp_path).attach(app(plain), signature())
     assert [f"PUT /v2/app/manifests/{digest.of(signature())}"] == plain.requests
 
 
@@ -127,7 +127,7 @@ def test_only_404_is_none(plain: RegistrySimulator, tmp_path: Path, status: int)
 )
 def test_registry_without_the_question(plain: RegistrySimulator, tmp_path: Path, fault: Fault) -> None:
     """The fallback tag is asked."""
-    attach(connect(tmp_path), app(plain), signature())
+    connect(tmp_path).attach(app(plain), signature())
     plain.fail(API, fault)
     assert [digest.of(signature())] == listed(plain, tmp_path)
 
@@ -177,14 +177,14 @@ def test_foreign_tag_is_not_overwritten(plain: RegistrySimulator, tmp_path: Path
     """Somebody has an artifact of that name."""
     plain.tags["app"][TAG] = SUBJECT
     with pytest.raises(RegistryError, match="names no index of referrers") as caught:
-        attach(connect(tmp_path), app(plain), signature())
+        connect(tmp_path).attach(app(plain), signature())
     assert ("registry.conflict", SUBJECT) == (caught.value.code, plain.tags["app"][TAG])
 
 
 def test_unknown_members_are_kept(plain: RegistrySimulator, tmp_path: Path) -> None:
     """What another client wrote into the index stays, in its place."""
     plain.add("app", TAG, index(signature(1), annotations={"by": "them"}), INDEX)
-    attach(connect(tmp_path), app(plain), signature(2))
+    connect(tmp_path).attach(app(plain), signature(2))
     document = json.loads(plain.manifests["app"][plain.tags["app"][TAG]][1])
     assert {"by": "them"} == document["annotations"]
     assert [digest.of(signature(n)) for n in (1, 2)] == [entry["digest"] for entry in document["manifests"]]
@@ -208,7 +208,7 @@ def test_lost_entries_are_put_back(plain: RegistrySimulator, tmp_path: Path, kep
     if kept:
         plain.add("app", "t1", signature(1), MANIFEST)
     plain.after[f"PUT /v2/app/manifests/{TAG}"] = overwrite(plain, index(signature(2)), 1)
-    attach(connect(tmp_path), app(plain), signature(3))
+    connect(tmp_path).attach(app(plain), signature(3))
     numbers = (2, 1, 3) if kept else (2, 3)
     document = json.loads(plain.manifests["app"][plain.tags["app"][TAG]][1])
     assert sorted(digest.of(signature(n)) for n in numbers) == sorted(
@@ -220,9 +220,9 @@ def test_endless_fight_is_told(plain: RegistrySimulator, tmp_path: Path) -> None
     """The artifact is there, and a second run repairs the index."""
     plain.after[f"PUT /v2/app/manifests/{TAG}"] = overwrite(plain, index(), 5)
     with pytest.raises(RegistryError, match="other writers keep replacing") as caught:
-        attach(connect(tmp_path), app(plain), signature())
+        connect(tmp_path).attach(app(plain), signature())
     assert "registry.conflict" == caught.value.code
-    attach(connect(tmp_path), app(plain), signature())
+    connect(tmp_path).attach(app(plain), signature())
     assert [digest.of(signature())] == listed(plain, tmp_path)
 
 
@@ -230,7 +230,7 @@ def test_threads_of_a_process_take_turns(plain: RegistrySimulator, tmp_path: Pat
     """None of them has to write twice."""
     registry = connect(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: attach(registry, app(plain), signature(number)), range(12)))
+        list(pool.map(lambda number: registry.attach(app(plain), signature(number)), range(12)))
     assert 12 == len(listed(plain, tmp_path))
     assert 12 == plain.requests.count(f"PUT /v2/app/manifests/{TAG}")
 
@@ -238,7 +238,7 @@ def test_threads_of_a_process_take_turns(plain: RegistrySimulator, tmp_path: Pat
 def test_manifest_without_subject_is_refused(plain: RegistrySimulator, tmp_path: Path) -> None:
     """Before anything is sent."""
     with pytest.raises(RegistryError, match="without `subject`"):
-        attach(connect(tmp_path), app(plain), RAW)
+        connect(tmp_path).attach(app(plain), RAW)
     assert [] == plain.requests
 
 
@@ -246,7 +246,7 @@ def test_merged_asks_both(server: RegistrySimulator, tmp_path: Path) -> None:
     """What was attached before the registry learned to list."""
     server.add("app", TAG, index(signature(1)), INDEX)
     server.add("app", "t1", signature(1), MANIFEST)
-    attach(connect(tmp_path), app(server), signature(2))
+    connect(tmp_path).attach(app(server), signature(2))
     assert {digest.of(signature(n)) for n in (1, 2)} == set(listed(server, tmp_path, merged=True))
 
 

@@ -113,7 +113,13 @@ class Layouts:
             return path_of(place, digest).is_file()
 
     def put_blob(
-        self, place: Folder, descriptor: Descriptor, source: Callable[[], BinaryIO], *, absent: bool = False
+        self,
+        place: Folder,
+        descriptor: Descriptor,
+        source: Callable[[], BinaryIO],
+        *,
+        absent: bool = False,
+        mount: Folder | None = None,  # noqa: ARG002 - each folder is whole: it can be moved
     ) -> bool:
         """Store a blob; False when it was there. The folder is made when it is missing; `absent`: do not ask.
 
@@ -145,7 +151,7 @@ class Layouts:
                     self._copy(BytesIO(raw), file, digest, len(raw), f"what goes to {place}")
                 _rewrite(place, lambda listed: entries.added(listed, descriptor, tag))
 
-    def referrers(self, place: Folder, subject: Digest) -> list[Descriptor]:
+    def referrers(self, place: Folder, subject: Digest, *, merged: bool = False) -> list[Descriptor]:  # noqa: ARG002 - one list
         """What names `subject`, in the order of the index; for that each manifest is read which the index lists.
 
         Raises `registry.digest_mismatch` for a damaged one, `registry.too_large` when all are over 64 MiB.

@@ -85,9 +85,14 @@ class MemoryRegistry:
         source: Callable[[], BinaryIO],
         *,
         absent: bool = False,
+        mount: Repository | None = None,
     ) -> bool:
-        """Store a blob; False when it was there. Raises `registry.digest_mismatch`."""
+        """Store a blob; False when it was there, or in `mount`. Raises `registry.digest_mismatch`."""
         if not absent and self.has_blob(repository, descriptor.digest):
+            return False
+        if mount and self.has_blob(mount, descriptor.digest):
+            with self._lock:
+                self.blobs[repository][descriptor.digest] = self.blobs[mount][descriptor.digest]
             return False
         with source() as stream:
             data = _of_size(stream.read(descriptor.size + 1), descriptor, repository)
@@ -114,7 +119,7 @@ class MemoryRegistry:
             self.manifests[repository][digest] = raw
             self.named[repository].update({tag: digest} if tag else {})
 
-    def referrers(self, repository: Repository, subject: Digest) -> list[Descriptor]:
+    def referrers(self, repository: Repository, subject: Digest, *, merged: bool = False) -> list[Descriptor]:  # noqa: ARG002 - one list
         """What names `subject`, in the order in which it came."""
         with self._lock:
             manifests = list(self.manifests[repository].items())

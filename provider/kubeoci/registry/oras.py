@@ -34,8 +34,8 @@ from kubeoci.reference import Reference, Repository
 from kubeoci.registry.answer import Answer, Refused, failure
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.download import check_body, check_told
+from kubeoci.registry.parallel import TRANSFERS, together
 from kubeoci.registry.protocols import DELETE, PULL, PUSH
-from kubeoci.registry.push import together
 from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.titled import DIRECTORY, TITLE, Source, opener, source, split
 from kubeoci.registry.transport import Request, Settings
@@ -194,7 +194,7 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
         notes = oras.oci.Annotations(annotation_file)
         made = [self._layer(str(item), notes, anywhere=disable_path_validation) for item in files or ()]
         made.append(self._config(manifest_config, notes))
-        together([lambda one=one: client.put_blob(place.repository, *one) for one in made])  # type: ignore[misc]  # a default binds the loop's variable
+        together(lambda one: client.put_blob(place.repository, *one), made, TRANSFERS)
         *layers, config = [descriptor.document() for descriptor, _ in made]
         given = {**notes.get_annotations("$manifest"), **(manifest_annotations or {})}
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}

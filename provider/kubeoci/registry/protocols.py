@@ -113,9 +113,19 @@ class Pusher(Protocol[P_contra]):
         ...
 
     def put_blob(
-        self, place: P_contra, descriptor: Descriptor, source: Callable[[], BinaryIO], /, *, absent: bool = False
+        self,
+        place: P_contra,
+        descriptor: Descriptor,
+        source: Callable[[], BinaryIO],
+        /,
+        *,
+        absent: bool = False,
+        mount: P_contra | None = None,
     ) -> bool:
-        """Store a blob; False when it was there. `source` opens its bytes; `absent`: it is not, so do not ask."""
+        """Store a blob; False when no bytes were sent. `source` opens its bytes; `absent`: it is not there, do not ask.
+
+        `mount`: a place of the same host that has it; where that can be used, `source` is not opened.
+        """
         ...
 
     def put_manifest(self, place: P_contra, ref: str, raw: bytes, media_type: str, /) -> None:
@@ -138,8 +148,11 @@ class Deleter(Protocol[P_contra]):
 class Referrers(Protocol[P_contra]):
     """Keeps what belongs to an artifact: manifests that name it as their `subject`, or lie under a tag made of it."""
 
-    def referrers(self, place: P_contra, subject: Digest, /) -> Sequence[Descriptor]:
-        """What names `subject`, in the order of the list; `artifact_type` is what the list says, or empty."""
+    def referrers(self, place: P_contra, subject: Digest, /, *, merged: bool = False) -> Sequence[Descriptor]:
+        """What names `subject`, in the order of the list; `artifact_type` is what the list says, or empty.
+
+        `merged`: from wherever a list could be, also where the first one should be complete.
+        """
         ...
 
     def tagged(self, place: P_contra, tag: str, /) -> bytes | None:

@@ -7,8 +7,7 @@ again ends in the same state.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, Generic, TypeVar
@@ -17,13 +16,12 @@ from kubeoci.artifact import MANIFEST, Artifact, Format
 from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
 from kubeoci.registry.answer import Refused
+from kubeoci.registry.parallel import CHECKS, TRANSFERS, together
 from kubeoci.registry.protocols import PUSH, Place, Target
 
-_TRANSFERS = 8
 _FRESH_SECONDS = 5.0
 _MEMO = "pushed"
 
-T = TypeVar("T")
 P = TypeVar("P", bound=Place)
 
 
@@ -98,7 +96,7 @@ class _Push(Generic[P]):
         return f"{self.repository}@{self.artifact.digest}"
 
     def _look(self, tags: list[str]) -> dict[str, Digest | None]:
-        return dict(zip(tags, together([lambda tag=tag: self._tag(tag) for tag in tags]), strict=True))  # type: ignore[misc]  # a default binds the loop's variable
+        return dict(zip(tags, together(self._tag, tags, CHECKS), strict=True))
 
     def _tag(self, tag: str) -> Digest | None:
         return self.registry.tag(self.repository, tag, actions=PUSH)
@@ -128,7 +126,7 @@ class _Push(Generic[P]):
             calls.append(
                 lambda: layer.size * self.registry.put_blob(self.repository, layer, self.open_layer, absent=True)
             )
-        return sum(together(calls))
+        return sum(together(lambda call: call(), calls, TRANSFERS))
 
     def _blob_bytes(self, *, absent: bool) -> int:
         config = self.artifact.config_descriptor
@@ -144,12 +142,3 @@ class _Push(Generic[P]):
                 raise
             self._blobs(absent=True)
             self.registry.put_manifest(self.repository, ref, self.artifact.manifest, MANIFEST)
-
-
-def together(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """The results of `calls` in their order, eight at a time; the first failure in that order is raised."""
-    calls = list(calls)
-    if len(calls) <= 1:
-        return [call() for call in calls]
-    with ThreadPoolExecutor(min(len(calls), _TRANSFERS), thread_name_prefix="kubeoci-push") as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -191,9 +191,9 @@ class Registry:
         request = Request("GET", url, max_bytes=max_bytes).having(Accept=accept)
         return self._authority.send(request, repository, actions)
 
-    def referrers(self, repository: Repository, subject: Digest) -> list[Descriptor]:
-        """What names `subject`, as `referrers.read` has it: of two pages or of thousands no manifest is read."""
-        return referrers.read(self, repository, subject)
+    def referrers(self, repository: Repository, subject: Digest, *, merged: bool = False) -> list[Descriptor]:
+        """What names `subject`: see `referrers.read`."""
+        return referrers.read(self, repository, subject, merged=merged)
 
     def tagged(self, repository: Repository, tag: str) -> bytes | None:
         """The raw manifest that a tag names now, by one request; None where there is no such tag.

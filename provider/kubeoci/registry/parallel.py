@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many requests at a time: questions are cheap and wait for the network only, transfers share its bandwidth."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+CHECKS = 32
+"""Questions at a time; a pool holds as many connections to one registry."""
+TRANSFERS = 8
+"""Blobs at a time."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def together(function: Callable[[Item], Result], items: Iterable[Item], width: int) -> list[Result]:
+    """What `function` gives for each item, in their order, `width` at a time.
+
+    The first failure in that order is raised. What has not begun by then never does; what has begun is waited for.
+    """
+    due = list(items)
+    if len(due) <= 1:
+        return [function(item) for item in due]
+    with ThreadPoolExecutor(min(len(due), width), thread_name_prefix="kubeoci-registry") as pool:
+        futures = [pool.submit(function, item) for item in due]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
