@@ -6,11 +6,11 @@ asked for itself: `dir/` followed by `!dir/keep.yaml` keeps the file. A pattern 
 of a path, one with a slash is anchored at its folder and does not backtrack over `**`. `[!a]` is no negation.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kubeoci.errors import FilesError
+from kubeoci.globs import Glob, compile_glob
 
 FILE_NAME = ".sourceignore"
 """Name of the files that hold patterns for the folder they are in."""
@@ -28,8 +28,6 @@ DEFAULTS = (*VCS, *EXTENSIONS)
 
 _MAX_LINE_BYTES = 64 << 10
 
-_Glob = Callable[[str], object]
-
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
@@ -37,7 +35,7 @@ class Pattern:
 
     folder: tuple[str, ...]
     parts: tuple[str, ...]
-    globs: tuple[_Glob, ...]
+    globs: tuple[Glob, ...]
     includes: bool
     folders_only: bool
 
@@ -173,68 +171,11 @@ def _pattern(line: str, folder: tuple[str, ...]) -> Pattern:
     text = text if text.endswith("\\ ") else text.rstrip(" ")
     bare = text.removesuffix("/")
     parts = tuple(bare.split("/"))
-    return Pattern(folder, parts, tuple(map(_glob, parts)), line.startswith("!"), bare != text)
+    return Pattern(
+        folder, parts, tuple(compile_glob(part) or _never for part in parts), line.startswith("!"), bare != text
+    )
 
 
 def _never(_name: str) -> object:
     """The match of a malformed glob."""
     return False
-
-
-def _glob(glob: str) -> _Glob:
-    """A test for one whole component: `*`, `?`, classes and backslashes, as Go's `filepath.Match` reads them."""
-    pieces = _pieces(glob)
-    if pieces is None:
-        return _never
-    first, *rest = pieces
-    # each star takes as little as it can and is never asked again; only the last one must reach the end
-    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
-    return re.compile(first + middle + (f".*{rest[-1]}" if rest else ""), re.DOTALL).fullmatch
-
-
-def _pieces(glob: str) -> list[str] | None:
-    """Regular expressions for what stands between stars, or None for a malformed glob."""
-    pieces, at = [""], 0
-    while at < len(glob):
-        char, at = glob[at], at + 1
-        if char == "*":
-            pieces.append("")
-            continue
-        if char == "[":
-            piece, at = _class(glob, at)
-        elif char == "\\":
-            piece, at = re.escape(glob[at : at + 1]), at + 1
-        else:
-            piece = "." if char == "?" else re.escape(char)
-        if not piece:
-            return None
-        pieces[-1] += piece
-    return pieces
-
-
-def _class(glob: str, at: int) -> tuple[str, int]:
-    """The regular expression of a class whose `[` is before `at`, and what follows it; empty when malformed."""
-    negated = glob[at : at + 1] == "^"
-    at += negated
-    members: list[str] = []
-    while glob[at : at + 1] != "]" or not members:
-        low, at = _member(glob, at)
-        high = low
-        if glob[at : at + 1] == "-":
-            high, at = _member(glob, at + 1)
-        if not low or not high:
-            return "", at
-        # a range from high to low is empty, but it is a member: the class does not end before it
-        members.append(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "")
-    inside = "".join(members)
-    if not inside:
-        return ("." if negated else "(?!)"), at + 1
-    return f"[{'^' if negated else ''}{inside}]", at + 1
-
-
-def _member(glob: str, at: int) -> tuple[str, int]:
-    """One character of a class and what follows it; empty when there is none or it should have been escaped."""
-    char = glob[at : at + 1]
-    if char == "\\":
-        return glob[at + 1 : at + 2], at + 2
-    return ("" if char in ("-", "]") else char), at + 1

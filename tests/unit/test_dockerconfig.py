@@ -145,6 +145,11 @@ def test_credentials_are_not_printed() -> None:
     assert ["Credentials(***)"] * 2 == [repr(ANN), f"{ANN}"]
 
 
+def test_many_slashes_take_no_time() -> None:
+    """A key is read in linear time; a test that hangs has failed."""
+    assert "a" + "/" * 200_000 + "b" == dockerconfig.plain("https://a" + "/" * 200_000 + "b/v2" + "/" * 200_000)
+
+
 def test_fingerprints() -> None:
     """Equal for equal credentials, and nothing like them."""
     assert ANN.fingerprint == Credentials("ann", "pw").fingerprint

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).resolve().parents[2] / "provider" / "kubeoci"
-LEAVES = {"errors", "digest", "reference", "expression", "regex", "ranges", "ignore", "yaml", "changes", "identity"}
+LEAVES = {
+    "errors",
+    "digest",
+    "reference",
+    "expression",
+    "regex",
+    "ranges",
+    "globs",
+    "ignore",
+    "yaml",
+    "changes",
+    "identity",
+}
 COMPOUND = {"tree", "archive", "artifact", "objects", "report", "manifest", "untar"}
 SIDES = {"registry", "trust", "cluster"}
 ABOVE = {"lifecycle", "plugin", "cli"}

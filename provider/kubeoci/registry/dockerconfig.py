@@ -22,8 +22,10 @@ from kubeoci.errors import RegistryError
 from kubeoci.reference import Repository
 
 _KEY = secrets.token_bytes(32)
-_DECORATION = re.compile(r"^https?://|(?:/v[12])?/*$")
-_HUB = {"index.docker.io", "registry-1.docker.io"}
+_SCHEME = re.compile(r"https?://")
+HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""All names of Docker Hub; the first is how its repositories are written."""
+
 _MAX_FILE_BYTES = 1 << 20
 
 
@@ -74,12 +76,13 @@ class DockerConfig:
 
     def entry(self, repository: Repository) -> Credentials | None:
         """The entry of `auths` that fits best. Raises `registry.credentials` when it cannot be read."""
+        keys: dict[str, list[str]] = {}
+        for key in self.auths:
+            keys.setdefault(plain(key), []).append(key)
         for wanted in _wanted(repository):
             exact = [wanted, repository.credential_key] if wanted == repository.host else [wanted]
-            keys = [key for key in exact if key in self.auths]
-            keys += [key for key in self.auths if key not in keys and plain(key) == wanted]
-            for key in keys:
-                if found := _credentials(self.name, key, self.auths[key]):
+            for key in dict.fromkeys([key for key in exact if key in self.auths] + keys.get(wanted, [])):
+                if found := credentials(self.name, key, self.auths[key]):
                     return found
         return None
 
@@ -121,11 +124,11 @@ def parse(name: str, document: object) -> DockerConfig:
 
 def plain(key: str) -> str:
     """A key of `auths` without scheme, API version and trailing slash; Docker Hub by one name."""
-    while (shorter := _DECORATION.sub("", key)) != key:
-        key = shorter
-    host, slash, path = key.partition("/")
+    scheme = _SCHEME.match(key)
+    bare = (key[scheme.end() :] if scheme else key).rstrip("/")
+    host, slash, path = bare.removesuffix("/v1").removesuffix("/v2").rstrip("/").partition("/")
     host = host.lower()
-    return ("docker.io" if host in _HUB else host) + slash + path
+    return ("docker.io" if host in HUB_NAMES else host) + slash + path
 
 
 def _wanted(repository: Repository) -> Iterator[str]:
@@ -136,10 +139,13 @@ def _wanted(repository: Repository) -> Iterator[str]:
     yield repository.host
 
 
-def _credentials(name: str, key: str, entry: object) -> Credentials | None:
-    """One entry; None for the empty one that Docker leaves beside a credentials store."""
+def credentials(name: str, key: str, entry: object) -> Credentials | None:
+    """One entry of `auths` in the file `name`; None for the empty one that Docker leaves beside a credentials store.
+
+    Raises `registry.credentials` for an entry that is none, naming its key and nothing of its content.
+    """
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values() if value is not None):
-        raise _broken(name, f"the entry {key!r} of `auths` is no object of texts")
+        raise _broken(name, f"the entry {key!r:.200} of `auths` is no object of texts")
     texts = {kind.lower(): text for kind, text in cast("dict[str, str]", entry).items() if text}
     user, password = texts.get("username", ""), texts.get("password", "")
     if "auth" in texts:
@@ -154,10 +160,10 @@ def _decode(name: str, key: str, text: str) -> tuple[str, str]:
     try:
         decoded = base64.b64decode(text.strip() + "=" * (-len(text.strip()) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise _broken(name, f"`auth` of the entry {key!r} is no base64 text") from None
+        raise _broken(name, f"`auth` of the entry {key!r:.200} is no base64 text") from None
     user, colon, password = decoded.partition(":")
     if not colon:
-        raise _broken(name, f"`auth` of the entry {key!r} holds no colon between user and password")
+        raise _broken(name, f"`auth` of the entry {key!r:.200} holds no colon between user and password")
     return user, password.rstrip("\0")
 
 
@@ -166,5 +172,5 @@ def _broken(name: str, why: str) -> RegistryError:
         "registry.credentials",
         f"cannot be read: {why}",
         where=name,
-        advice="mend the file, or run `docker login` again",
+        advice="mend it, or run `docker login` again",
     )
