@@ -2,13 +2,17 @@
 """kubeoci.registry.tags: pages, and servers that point astray."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from kubeoci import digest, reference
 from kubeoci.errors import RegistryError
 from kubeoci.registry.answer import Answer
-from kubeoci.registry.tags import list_tags, next_page
+from kubeoci.registry.tags import list_tags, next_page, with_digests
 from kubeoci.registry.transport import Limits, Request
+from simulator.client import connect
+from simulator.registry import RegistrySimulator
 
 URL = "https://reg.io/v2/app/tags/list"
 
@@ -88,3 +92,30 @@ def test_missing_repository_is_told() -> None:
     """It is not an empty one."""
     with pytest.raises(RegistryError, match=r"registry\.not_found"):
         list_tags(URL, serve(page(URL, status=404)), Limits())
+
+
+MANIFEST = b'{"schemaVersion": 2}'
+TOOLS = ["sha256-" + "a" * 64, "sha256-" + "a" * 64 + ".sig", "v1.att", "v1.sbom"]
+
+
+def test_tags_with_digests_take_a_request_each(tmp_path: Path) -> None:
+    """And one for the list; what tools keep under tags is not asked for, unless it is meant."""
+    shown = [f"v{number:03}" for number in range(200)] + ["sha256-" + "a" * 63, "sig", "v1.sigs"]
+    with RegistrySimulator() as server:
+        for tag in (*shown, *TOOLS):
+            server.add("app", tag, MANIFEST, "x")
+        app = reference.parse(f"{server.host}/app").repository
+        assert dict.fromkeys(sorted(shown), digest.of(MANIFEST)) == with_digests(connect(tmp_path), app)
+        assert "GET /v2/app/tags/list" == server.requests[0]
+        assert sorted(f"HEAD /v2/app/manifests/{tag}" for tag in shown) == sorted(server.requests[1:])
+        assert {*shown, *TOOLS} == set(with_digests(connect(tmp_path), app, for_tools=True))
+
+
+def test_a_tag_that_goes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    """It was there when the list was made."""
+    with RegistrySimulator() as server:
+        for tag in ("v1", "v2"):
+            server.add("app", tag, MANIFEST, "x")
+        server.after["GET /v2/app/tags/list"] = lambda: server.tags["app"].pop("v1") and None
+        app = reference.parse(f"{server.host}/app").repository
+        assert {"v2": digest.of(MANIFEST)} == with_digests(connect(tmp_path), app)

@@ -4,20 +4,45 @@
 import json
 import re
 from collections.abc import Callable
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from kubeoci import reference
+from kubeoci.digest import Digest
 from kubeoci.errors import KubeociError, RegistryError
 from kubeoci.registry.address import absolute
 from kubeoci.registry.answer import Answer, failure, visible
 from kubeoci.registry.connections import Origin
+from kubeoci.registry.parallel import CHECKS, together
+from kubeoci.registry.protocols import Lister, Place, Resolver
 from kubeoci.registry.transport import Limits, Request
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;[^,]*)*)")
 _NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
+_FOR_TOOLS = re.compile(r".+\.(?:sig|att|sbom)|sha256-[0-9a-f]{64}")
 _PAGE = 1000  # ECR refuses more
 _OK = 200
 _BAD = 400
+
+P = TypeVar("P", bound=Place)
+P_contra = TypeVar("P_contra", bound=Place, contravariant=True)
+
+
+class Named(Lister[P_contra], Resolver[P_contra], Protocol[P_contra]):
+    """Knows all tags and what they mean."""
+
+
+def with_digests(registry: Named[P], place: P, *, for_tools: bool = False) -> dict[str, Digest]:
+    """Every tag with its digest, in the order of the registry: a request for each, and those for the list.
+
+    Tags under which tools keep signatures and lists of referrers are nothing to look at: they are left out, unasked,
+    unless `for_tools`. So is a tag that goes meanwhile.
+
+    Raises `registry.not_found` where there is no such place, and what `registry` raises.
+    """
+    tags = [tag for tag in registry.tags(place) if for_tools or not _FOR_TOOLS.fullmatch(tag)]
+    found = together(lambda tag: registry.tag(place, tag), tags, CHECKS)
+    return {tag: digest for tag, digest in zip(tags, found, strict=True) if digest}
 
 
 def list_tags(url: str, send: Callable[[Request], Answer], limits: Limits) -> list[str]:
