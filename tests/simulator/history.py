@@ -81,7 +81,7 @@ class History:
             with self.changed:
                 while len(self._events) == seen and cuts == self._cuts and not self._closing:
                     self.changed.wait()
-                if self._closing or (cuts != self._cuts and len(self._events) == seen):
+                if self._closing or cuts != self._cuts:  # what was not told yet is for the next stream
                     return
                 events, seen = self._events[seen:], len(self._events)
             for number, event, key, body in events:

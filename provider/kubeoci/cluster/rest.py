@@ -317,7 +317,7 @@ class Rest:
                 used.server + request.target,
                 body=request.data,
                 headers=headers,
-                timeout=urllib3.Timeout(min(CONNECT_SECONDS, left), min(request.read_seconds, left)),
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(request.read_seconds, left)),
                 retries=False,
                 redirect=False,
                 preload_content=False,
