@@ -94,10 +94,10 @@ def _logged(found: Signature, key: PublicKey, policy: KeyPolicy) -> LogEntry:
 
 def _by_identity(found: Signature, policy: KeylessPolicy) -> Signer:
     """The identity in the certificate that made it."""
-    from kubeoci.trust import keyless  # noqa: PLC0415 - loads sigstore
-
     if found.certificate is None:
         raise Rejected(Reason.KIND, "it was made with a key, and the policy names identities")
+    from kubeoci.trust import keyless  # noqa: PLC0415 - loads sigstore
+
     if isinstance(found, Bundle):
         return keyless.judge_bundle(found, policy)
     return keyless.judge_legacy(found, policy)
