@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 from kubeoci.cluster.answers import Refused, refusal, warnings
-from kubeoci.cluster.gate import Gate
+from kubeoci.cluster.link import Link
 from kubeoci.cluster.login import Access, Login, login
 from kubeoci.cluster.watch import Watch
 from kubeoci.errors import ClusterError, Stopped
@@ -92,39 +92,7 @@ class _Request:
 
 def connect(access: Access, *, stop: threading.Event) -> "Rest":
     """Read the kubeconfig and its credentials. No request is sent yet. Raises ClusterError (`cluster.config`)."""
-    return Rest(_Link(lambda: login(access)), stop=stop)
-
-
-class _Link:
-    """Credentials, connections and manners, shared by all operations on one server."""
-
-    def __init__(self, source: Callable[[], Login]) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-        self._pool: urllib3.PoolManager | None = None
-        self.login = source()
-        self.gate = Gate()
-        self.has_answered = False
-
-    def pool(self) -> "urllib3.PoolManager":
-        """The connections for the newest credentials, made on first use."""
-        with self._lock:
-            if self._pool is None:
-                self._pool = _pool(self.login)
-            return self._pool
-
-    def renew(self, used: Login) -> None:
-        """Load the credentials again, once for all threads whose request was refused."""
-        with self._lock:
-            if self.login is used:
-                self.login = self._source()
-                self._pool = None
-
-    def close(self) -> None:
-        """Close all idle connections."""
-        with self._lock:
-            if self._pool:
-                self._pool.clear()
+    return Rest(Link(lambda: login(access), _pool), stop=stop)
 
 
 class Rest:
@@ -133,7 +101,7 @@ class Rest:
     Further errors: ClusterError `cluster.unreachable`; Stopped once `stop` is set or `deadline` has passed.
     """
 
-    def __init__(self, link: _Link, *, stop: threading.Event) -> None:
+    def __init__(self, link: "Link[urllib3.PoolManager]", *, stop: threading.Event) -> None:
         self._link = link
         self._stop = stop
         self.deadline: float = math.inf
