@@ -4,6 +4,7 @@
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -220,6 +221,23 @@ def test_we_verify_cosign(place: Place, pairs: Pairs, version: str, form: str, k
         place.verify(pairs["P-256 other"], form)
     (ours,) = place.sign(pair, form)
     assert (form == "legacy") == (found.signature_manifest == ours.manifest)
+
+
+@matrix("Ed25519")
+def test_ed25519(
+    place: Place, pairs: Pairs, version: str, form: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We verify what cosign signs and does not verify itself, with PyNaCl; without, we say so; and we do not sign."""
+    program, pair = cosign(version, tmp_path), pairs[key]
+    program.sign(place.ref, pair, form)
+    with pytest.raises(AssertionError, match=r"failed to verify signature"):
+        program.verify(place.ref, pair, form)
+    assert form == place.verify(pair, form).format
+    monkeypatch.setitem(sys.modules, "nacl", None)
+    with pytest.raises(TrustError, match=r"unsupported: .*pip install pynacl"):
+        place.verify(pair, form)
+    with pytest.raises(TrustError, match=r"trust\.bad_key"):
+        place.sign(pair, form)
 
 
 @pytest.mark.parametrize("kind", KINDS)
