@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -15,7 +14,6 @@ from kubeoci.artifact import MANIFEST, Descriptor
 from kubeoci.digest import Digest
 from kubeoci.errors import KubeociError, RegistryError, Stopped
 from kubeoci.reference import Reference, Repository
-from kubeoci.registry import progress
 from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.transport import Settings
 from simulator.client import QUICK, connect
@@ -342,27 +340,3 @@ def test_plain_http(
     with pytest.raises(RegistryError, match=r"registry\.unreachable") as caught:
         registry.tag(Repository(host, "app"), "v1")
     assert f"HEAD {expected}/v2/app/manifests/v1" == caught.value.where
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (5 * 10**12, "5000.0 GB")])
-def test_amounts(count: int, text: str) -> None:
-    """As people read them."""
-    assert text == progress.amount(count)
-
-
-def test_meter_speaks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most ten times a second."""
-    times = iter([100.0, 100.05, 100.2, 100.25, 100.4])
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(times)))
-    told: list[str] = []
-    meter = progress.Meter("pulling", 3000, told.append)
-    for _ in range(4):
-        meter.add(500)
-    assert ["pulling: 1.0 kB of 3.0 kB", "pulling: 2.0 kB of 3.0 kB"] == told
-
-
-def test_failing_listener_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the transfer goes on."""
-    monkeypatch.setattr(progress, "_EVERY_SECONDS", 0.0)
-    progress.Meter("pulling", 1, lambda _text: {}["x"]).add(1)
-    assert ["a progress callback failed"] == [record.message for record in caplog.records]

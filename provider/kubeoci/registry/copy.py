@@ -5,7 +5,7 @@ Manifests go as they are, so the digest stays, and signatures stay good. Childre
 their manifest, and tags last: whatever interrupts it, no tag names half of something, and a second run finishes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -145,14 +145,16 @@ class _Copy(Generic[S, T]):
             self.tree(child.digest, depth + 1)
         blobs, target = _blobs(manifest), self.target
         there = together(lambda blob: target.store.has_blob(target.place, blob.digest), blobs, CHECKS)
-        self._send(blob for blob, is_there in zip(blobs, there, strict=True) if not is_there)
+        self._send([blob for blob, is_there in zip(blobs, there, strict=True) if not is_there])
 
     def _check_depth(self, manifest: Manifest, digest: Digest, depth: int) -> None:
         if manifest.children and depth >= _MAX_DEPTH:
             what = f"the index is nested more than {_MAX_DEPTH} levels deep"
             raise RegistryError("registry.unsupported", what, where=f"{self.source.place}@{digest}")
 
-    def _send(self, blobs: Iterable[Descriptor], *, absent: bool = False) -> None:
+    def _send(self, blobs: Sequence[Descriptor], *, absent: bool = False) -> None:
+        self.source.store.expect(pulled=0 if _are_neighbours(self.source.place, self.target.place) else len(blobs))
+        self.target.store.expect(pushed=len(blobs))
         together(lambda blob: self._blob(blob, absent=absent), blobs, TRANSFERS)
 
     def _blob(self, blob: Descriptor, *, absent: bool) -> None:

@@ -32,6 +32,7 @@ class Download:
     def restart(self) -> None:
         """Forget what came so far."""
         self._count = 0
+        self._meter.restart()
         self._hasher = digests.hasher(self._descriptor.digest)
         self._file.seek(0)
         self._file.truncate()

@@ -23,7 +23,7 @@ from kubeoci import digest as digests
 from kubeoci.artifact import Descriptor
 from kubeoci.digest import Digest
 from kubeoci.errors import RegistryError
-from kubeoci.registry import entries, reach
+from kubeoci.registry import entries, garbage
 from kubeoci.registry.answer import Refused
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.deadline import Deadline
@@ -133,6 +133,9 @@ class Layouts:
                 self._copy(stream, file, descriptor.digest, descriptor.size, f"what goes to {place}")
         return True
 
+    def expect(self, *, pushed: int = 0, pulled: int = 0) -> None:
+        """Say nothing: no network is slow here."""
+
     def put_manifest(self, place: Folder, ref: str, raw: bytes, media_type: str) -> None:
         """Store a manifest and name it by a tag, or list it by its digest.
 
@@ -209,22 +212,22 @@ class Layouts:
                 return
             with locked(Path(place.path), self._deadline):
                 roots = {entry["digest"] for entry in entries.index(place)["manifests"]} - set(gone)
-                garbage = self._garbage(place, roots, gone)
+                useless = self._garbage(place, roots, gone)
                 _rewrite(place, lambda listed: [entry for entry in listed if entry["digest"] not in gone])
-                for digest in garbage:
+                for digest in useless:
                     path_of(place, digest).unlink(missing_ok=True)
 
     def _garbage(self, place: Folder, roots: Collection[Digest], gone: Collection[Digest]) -> set[Digest]:
         """All that only `gone` reach; nothing where `roots` reach what cannot be read."""
         read = self._reader(place)
         try:
-            kept = reach.kept(read, roots, gone)
+            kept = garbage.kept(read, roots, gone)
         except RegistryError:
             return set()
         found = set(gone)
         for digest in gone:
             with contextlib.suppress(RegistryError):  # of a damaged or half one goes what can be told
-                found |= reach.below(read, digest)
+                found |= garbage.below(read, digest)
         return found - kept
 
     def _reader(self, place: Folder) -> Callable[[Digest], bytes]:

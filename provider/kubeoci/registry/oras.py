@@ -194,6 +194,7 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
         notes = oras.oci.Annotations(annotation_file)
         made = [self._layer(str(item), notes, anywhere=disable_path_validation) for item in files or ()]
         made.append(self._config(manifest_config, notes))
+        client.expect(pushed=len(made))
         together(lambda one: client.put_blob(place.repository, *one), made, TRANSFERS)
         *layers, config = [descriptor.document() for descriptor, _ in made]
         given = {**notes.get_annotations("$manifest"), **(manifest_annotations or {})}

@@ -180,6 +180,14 @@ class Turns(Protocol[P_contra]):
         ...
 
 
+class Forecast(Protocol):
+    """Is told what is to come, so that it can say how far an operation is."""
+
+    def expect(self, *, pushed: int = 0, pulled: int = 0) -> None:
+        """So many blobs are going to be stored and fetched."""
+        ...
+
+
 class Notes(Protocol):
     """Remembers small things between operations; forgetting one costs a question, nothing else."""
 
@@ -208,6 +216,7 @@ class Store(
     Deleter[P_contra],
     Referrers[P_contra],
     Turns[P_contra],
+    Forecast,
     Protocol[P_contra],
 ):
     """All roles."""

@@ -27,7 +27,7 @@ from kubeoci.registry.cache import Cache
 from kubeoci.registry.connections import Connections
 from kubeoci.registry.deadline import Deadline
 from kubeoci.registry.download import Download, check_body, check_told, told_digest
-from kubeoci.registry.progress import Meter
+from kubeoci.registry.progress import Tally, Voice
 from kubeoci.registry.protocols import DELETE, PULL, PUSH
 from kubeoci.registry.tags import list_tags
 from kubeoci.registry.transport import Request, Settings, Transport
@@ -68,7 +68,8 @@ class Registry:
         settings: how to reach it.
         cache: asked before the registry, and filled from it.
         stop: set when the user gives up.
-        progress: gets lines about long transfers; never a secret.
+        progress: gets lines about long transfers, ten a second at most; never a secret. Two registries of one
+            operation may share a `Voice`.
         environment: where configuration files are looked for; `os.environ` when left out.
         shared: connections and tokens; those of the process when left out.
     """
@@ -85,7 +86,8 @@ class Registry:
     ) -> None:
         shared = shared or _SHARED
         self.cache = cache
-        self.progress = progress
+        voice = progress if isinstance(progress, Voice) else Voice(progress)
+        self._pushed, self._pulled = Tally("pushed", voice), Tally("pulled", voice)
         self.deadline = Deadline(settings.timeout_seconds, stop or threading.Event())
         self._settings = settings
         self.lists_referrers = shared.lists_referrers
@@ -248,19 +250,19 @@ class Registry:
 
         Raises a `Refused` that holds the registry's own codes.
         """
-        with self.deadline.hold(self._writing[repository, descriptor.digest]) as waited:  # many writers, one upload
+        many_writers_one_upload = self.deadline.hold(self._writing[repository, descriptor.digest])
+        with self._pushed.blob() as meter, many_writers_one_upload as waited:
             if (waited or not absent) and self.has_blob(repository, descriptor.digest):
                 return False
-            return self._upload(repository, descriptor, source, mount)
+            also = f"repository:{mount.path}:{PULL}" if mount else ""
+            send = lambda request: self._authority.send(request, repository, PUSH, also)  # noqa: E731 - one argument
+            url, origin = f"{self._api(repository)}/blobs/uploads/", mount.path if mount else ""
+            return Upload(self._transport, send, url, descriptor, source, meter, origin).run()
 
-    def _upload(
-        self, repository: Repository, descriptor: Descriptor, source: Callable[[], BinaryIO], mount: Repository | None
-    ) -> bool:
-        also = f"repository:{mount.path}:{PULL}" if mount else ""
-        send = lambda request: self._authority.send(request, repository, PUSH, also)  # noqa: E731 - it is one argument
-        meter = Meter(f"pushing {repository}", descriptor.size, self.progress)
-        url, origin = f"{self._api(repository)}/blobs/uploads/", mount.path if mount else ""
-        return Upload(self._transport, send, url, descriptor, source, meter, origin).run()
+    def expect(self, *, pushed: int = 0, pulled: int = 0) -> None:
+        """So many blobs are going to be stored and fetched: for the lines about it."""
+        self._pushed.expect(pushed)
+        self._pulled.expect(pulled)
 
     def delete_tag(self, repository: Repository, tag: str) -> None:
         """Remove a tag, nothing else; gone already is fine.
@@ -305,8 +307,7 @@ class Registry:
         return self._authority.send(request, repository, PULL)
 
     def _download(self, repository: Repository, descriptor: Descriptor) -> BinaryIO:
-        meter = Meter(f"pulling {repository}", descriptor.size, self.progress)
-        with self.cache.stage() as stage:
+        with self._pulled.blob() as meter, self.cache.stage() as stage:
             sink = Download(descriptor, stage.file, meter)
             request = Request("GET", self._blob_url(repository, descriptor.digest), sink=sink)
             answer = self._authority.send(request, repository, PULL)
