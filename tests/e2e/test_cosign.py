@@ -5,8 +5,8 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -78,17 +78,17 @@ class Cosign:
     version: int
     folder: Path
 
-    def sign(self, ref: str, pair: Pair, form: str) -> None:
+    def sign(self, ref: str, pair: Pair, form: str, **notes: str) -> None:
         """Sign what `ref` names, without a log."""
         plain = ["--use-signing-config=false"] if self.version > 2 else []
-        self.run("sign", "--yes", "--tlog-upload=false", *plain, *_shared(form), f"--key={pair.private}", ref)
+        self.run("sign", "--yes", "--tlog-upload=false", *plain, *_shared(form, notes), f"--key={pair.private}", ref)
 
-    def verify(self, ref: str, pair: Pair, form: str) -> None:
+    def verify(self, ref: str, pair: Pair, form: str, **notes: str) -> None:
         """Verify what `ref` names; AssertionError with cosign's own words when it does not hold."""
         root = self.folder / "root.json"
         root.write_text(_ROOT)
         offline = [f"--trusted-root={root}"] if self.version == 2 else []
-        self.run("verify", "--insecure-ignore-tlog", *offline, *_shared(form), f"--key={pair.public}", ref)
+        self.run("verify", "--insecure-ignore-tlog", *offline, *_shared(form, notes), f"--key={pair.public}", ref)
 
     def import_key(self, path: Path) -> Pair:
         """Make a pair of the PKCS #8 PEM in `path`."""
@@ -105,8 +105,9 @@ class Cosign:
         return done.stdout
 
 
-def _shared(form: str) -> list[str]:
-    return [f"--new-bundle-format={'true' if form == 'bundle' else 'false'}", "--allow-http-registry"]
+def _shared(form: str, notes: Mapping[str, str]) -> list[str]:
+    annotations = [f"--annotations={name}={value}" for name, value in notes.items()]
+    return [f"--new-bundle-format={'true' if form == 'bundle' else 'false'}", "--allow-http-registry", *annotations]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,14 @@ class Place:
         """What cosign calls it."""
         return f"{self.repository}@{self.subject.digest}"
 
-    def sign(self, pair: Pair, form: str) -> list[SignatureRecord]:
+    def sign(self, pair: Pair, form: str, **notes: str) -> list[SignatureRecord]:
         """Sign with our code."""
-        return sign(self.registry, self.repository, self.subject, pair.signer(), formats=(form,))
+        return sign(self.registry, self.repository, self.subject, pair.signer(), formats=(form,), annotations=notes)
 
-    def verify(self, pair: Pair, form: str) -> Evidence:
+    def verify(self, pair: Pair, form: str, **notes: str) -> Evidence:
         """Verify with our code."""
-        return verify(self.registry, self.repository, self.subject.digest, pair.policy(form))
+        policy = replace(pair.policy(form), annotations=notes)
+        return verify(self.registry, self.repository, self.subject.digest, policy)
 
 
 def made(service: Service, name: str, folder: Path) -> Place:
@@ -221,6 +223,33 @@ def test_we_verify_cosign(place: Place, pairs: Pairs, version: str, form: str, k
         place.verify(pairs["P-256 other"], form)
     (ours,) = place.sign(pair, form)
     assert (form == "legacy") == (found.signature_manifest == ours.manifest)
+
+
+@pytest.mark.parametrize("kind", ["plain"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_annotations(place: Place, pairs: Pairs, form: str, tmp_path: Path) -> None:
+    """Both demand of the other's signature what the other one annotated, and no less."""
+    program, ours, theirs = cosign("cosign", tmp_path), pairs["P-256"], pairs["P-256 other"]
+    place.sign(ours, form, by="us")
+    program.sign(place.ref, theirs, form, by="them")
+    program.verify(place.ref, ours, form, by="us")
+    with pytest.raises(AssertionError, match=r"no matching|missing or incorrect annotation"):
+        program.verify(place.ref, ours, form, by="them")
+    place.verify(theirs, form, by="them")
+    with pytest.raises(TrustError, match=r"annotation: "):
+        place.verify(theirs, form, by="us")
+
+
+@pytest.mark.parametrize("kind", ["plain"])
+def test_a_pair_that_we_make(place: Place, tmp_path: Path) -> None:
+    """It is one for cosign as well."""
+    made, pair = keys.generate(PASSWORD), Pair(tmp_path / "cosign.key", tmp_path / "cosign.pub")
+    pair.private.write_text(made.private)
+    pair.public.write_text(made.public)
+    program = cosign("cosign", tmp_path)
+    program.sign(place.ref, pair, "bundle")
+    program.verify(place.ref, pair, "bundle")
+    assert "bundle" == place.verify(pair, "bundle").format
 
 
 @matrix("Ed25519")
