@@ -30,6 +30,8 @@ repository = kubeoci.OCIRepository(
     ref={"digest": artifact.digest},
     layer_selector=kubeoci.LayerSelectorArgs(media_type="application/vnd.example.layer"),
     cluster={"kubeconfig": pulumi.Output.secret("text")},
+    verify={"provider": "cosign", "match_oidc_identity": [kubeoci.OIDCIdentityArgs(issuer="a", subject="b")]},
+    secret_ref=kubeoci.SecretRefArgs(name="regcred"),
     prune=False,
     timeout="90s",
 )
@@ -39,7 +41,8 @@ assert_type(repository.cluster_uid, pulumi.Output[str])
 
 kubeoci.OCIArtifact("no path", url="oci://registry.example.com/app")  # type: ignore[call-arg]
 kubeoci.OCIArtifact("no such word", url="a", path="b", tag="c")  # type: ignore[call-arg]
-kubeoci.OCIArtifact("of a later version", url="a", path="b", sign={})  # type: ignore[call-arg]
+kubeoci.OCIArtifact("of a later version", url="a", path="b", post_build={})  # type: ignore[call-arg]
+kubeoci.OCIArtifact("no such key of sign", url="a", path="b", sign={"pem": "x"})  # type: ignore[arg-type]
 kubeoci.OCIArtifact("number", url="a", path="b", tags=3)  # type: ignore[arg-type]
 kubeoci.OCIRepository("no such key", url="a", ref={"branch": "main"})  # type: ignore[arg-type]
 kubeoci.OCIRepository("no such field", url="a", ref=kubeoci.RefArgs(branch="main"))  # type: ignore[call-arg]

@@ -65,10 +65,9 @@ def test_outputs_of_the_sdk_are_those_of_the_schema(kind: str) -> None:
 
 def test_nested_arguments_are_the_types_of_the_schema() -> None:
     """Field for field."""
-    fields = {
-        name: [sdk.camel(field) for field in getattr(sdk, f"{name}Args").__dataclass_fields__] for name in schema.TYPES
-    }
-    assert {name: list(table) for name, (_, table) in schema.TYPES.items()} == fields
+    tables = {name: list(table) for name, (_, table) in schema.TYPES.items() if name not in schema.OUTPUT_TYPES}
+    fields = {name: [sdk.camel(field) for field in getattr(sdk, f"{name}Args").__dataclass_fields__] for name in tables}
+    assert tables == fields
 
 
 def references(value: object) -> set[str]:

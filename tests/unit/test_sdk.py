@@ -124,6 +124,23 @@ NESTED: dict[str, tuple[str, Any, Any]] = {
     "snake": ("ref", {"semver_filter": "^v", "tag": None}, {"semverFilter": "^v"}),
     "camel": ("layer_selector", {"mediaType": "a/b"}, {"mediaType": "a/b"}),
     "no object": ("ref", "latest", "latest"),
+    "inner class": (
+        "verify",
+        pulumi_kubeoci.VerifyArgs(secret_ref=pulumi_kubeoci.SecretRefArgs(name="keys"), annotations={"on_call": "x"}),
+        {"provider": "cosign", "secretRef": {"name": "keys"}, "annotations": {"on_call": "x"}},
+    ),
+    "list of objects": (
+        "verify",
+        {
+            "match_oidc_identity": [
+                {"issuer": "a", "subject": "b"},
+                pulumi_kubeoci.OIDCIdentityArgs(issuer="c", subject="d"),
+            ]
+        },
+        {"matchOIDCIdentity": [{"issuer": "a", "subject": "b"}, {"issuer": "c", "subject": "d"}]},
+    ),
+    "camel inside": ("verify", {"secretRef": {"name": "keys"}}, {"secretRef": {"name": "keys"}}),
+    "list of texts": ("verify", {"keys": ["PEM"]}, {"keys": ["PEM"]}),
 }
 
 
@@ -153,7 +170,7 @@ def test_credentials_and_cluster_are_secret() -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "unknown": ({"url": "a", "path": "b", "tag": "x"}, "OCIArtifact has no argument 'tag'; did you mean tags?"),
     "camel": ({"url": "a", "path": "b", "onDelete": "x"}, "no argument 'onDelete'; did you mean on_delete?"),
-    "of a later version": ({"url": "a", "path": "b", "sign": {}}, "no argument 'sign'"),
+    "of a later version": ({"url": "a", "path": "b", "postBuild": {}}, "no argument 'postBuild'"),
     "missing": ({"tags": []}, "OCIArtifact needs the arguments path, url"),
     "none": ({"url": "a", "path": None}, "OCIArtifact needs the argument path"),
 }

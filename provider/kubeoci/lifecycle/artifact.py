@@ -5,20 +5,22 @@ Rules:
 - check packs; `digest` and `files` are facts of the content, so a preview shows them before anything is pushed;
 - an artifact behind the first tag with the same tree, format and explicit annotations *is* the artifact: its digest
   is kept, whoever compressed it;
+- what is signed is signed before a tag names it, and a signature that is recorded is not made again;
 - tags move last; another host or repository replaces the resource, everything else updates it in place.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from kubeoci import artifact as artifacts
 from kubeoci import digest as digests
 from kubeoci import tree as trees
-from kubeoci.artifact import Artifact, Manifest
+from kubeoci.artifact import Artifact, Descriptor, Manifest
 from kubeoci.digest import Digest
 from kubeoci.errors import ArchiveError, FilesError, KubeociError, RegistryError, flatten
-from kubeoci.lifecycle import access, pack, settings
+from kubeoci.lifecycle import access, pack, settings, signing, verifying
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
@@ -26,14 +28,14 @@ from kubeoci.lifecycle.pull import open_store, pull
 from kubeoci.lifecycle.settings import ArtifactInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 from kubeoci.registry import protocols
-from kubeoci.registry.protocols import Fetcher, Folder, Place
+from kubeoci.registry.protocols import Fetcher, Folder, Located, Place, Store
 from kubeoci.registry.push import push
 from kubeoci.registry.transport import Settings
 from kubeoci.tree import Tree
 
 INPUTS: Final = settings.ARTIFACT
 FACTS: Final = frozenset({"digest", "files"})
-SECRET: Final = access.SECRET
+SECRET: Final = access.SECRET | {"sign"}
 
 
 def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - nothing may depend on the old inputs
@@ -55,7 +57,9 @@ def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - 
             call.log(Severity.WARNING, warning)
     if tree is not None and not reader.pending:
         try:
-            facts["digest"] = _settle(call, given, tree)
+            digest = _settle(call, given, tree)
+            verifying.promise(call, given.repository, digest, signing.names(given.sign) if given.sign else ())
+            facts["digest"] = digest
         except (KubeociError, ExceptionGroup) as error:
             return Checked(dict(news), tuple(str(fault) for fault in flatten(error)))
     if program.get("tags") is None and "url" not in reader.pending:
@@ -64,8 +68,8 @@ def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - 
 
 
 def diff(olds: Values, news: Values) -> Difference:
-    """What differs in the inputs; another host or repository replaces."""
-    entries = compare(olds, news, INPUTS | FACTS)
+    """What differs in the inputs; another host or repository replaces. Who may sign again is no other signer."""
+    entries = {path: kind for path, kind in compare(olds, news, INPUTS | FACTS).items() if path not in _TRANSIENT}
     moved = ("url",) in entries and _place(olds) != _place(news)
     return Difference(entries, ("url",) if moved else ())
 
@@ -78,6 +82,7 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:  # noqa
     given = _given(news)
     built = pack.held(call.session.cache, digests.parse(digest))
     outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN), "reference": _reference(news, given, digest)}
+    outputs |= {} if given.sign else {"signatures": []}
     if built is not None:
         outputs |= _described(built)
     return Planned(outputs, message=_message(given, built, olds, news))
@@ -85,12 +90,12 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:  # noqa
 
 def create(call: Call, news: Values) -> Stored:
     """Push what check packed, then move the tags. What is there already is not sent again."""
-    return _pushed(call, news, previous="")
+    return _pushed(call, news, {})
 
 
 def update(call: Call, ident: str, olds: Values, news: Values) -> Stored:  # noqa: ARG001 - the shape of `Resource`
     """The same as create: a push is safe to repeat."""
-    return _pushed(call, news, previous=str(olds.get("digest") or ""))
+    return _pushed(call, news, olds)
 
 
 def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | None:
@@ -114,7 +119,10 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         return Stored(ident, {**found, "reference": ident}, dict(found))
     pointing = [tag for tag in given.tags if store.tag(place.place, tag) == place.digest]
     live = {**inputs, "tags": pointing}
-    return Stored(ident, {**outputs, **live}, live)
+    signatures = [each for each in _recorded(outputs, outputs) if _is_there(store, place, each)]
+    if given.sign and len(signatures) < len(given.sign.formats):
+        live.pop("sign", None)  # so that the next update signs again
+    return Stored(ident, {**outputs, **live, "signatures": signatures}, live)
 
 
 def delete(call: Call, ident: str, outputs: Values) -> None:
@@ -129,6 +137,8 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
     for tag in given.tags:
         if store.tag(place.place, tag) == place.digest:
             store.delete_tag(place.place, tag)
+    if signatures := _recorded(outputs, outputs):
+        signing.remove(store, place.place, place.digest, signatures)
     store.delete_manifest(place.place, place.digest)
 
 
@@ -137,7 +147,9 @@ def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:  # noqa: ARG001
     return failure.reasons
 
 
-_OUTPUTS: Final = ("reference", "treeDigest", "size", "annotations", "previousDigest")
+_OUTPUTS: Final = ("reference", "treeDigest", "size", "annotations", "signatures", "previousDigest")
+_TRANSIENT: Final = frozenset({("sign", "identityToken"), ("sign", "password")})
+"""Parts of `sign` that are new in each run, or that open the same key."""
 
 
 def _given(values: Values, *, is_stored: bool = False) -> ArtifactInputs:
@@ -186,7 +198,7 @@ def _tree_digest(store: Fetcher[Place], given: ArtifactInputs, remote: Digest) -
     return pull(store, given.repository, remote).contents.tree().digest
 
 
-def _pushed(call: Call, news: Values, previous: str) -> Stored:
+def _pushed(call: Call, news: Values, olds: Values) -> Stored:
     given, digest = _given(news), digests.parse(str(news["digest"]))
     cache, store = call.session.cache, open_store(call, given.access, given.repository)
     built = pack.held(cache, digest)
@@ -197,6 +209,13 @@ def _pushed(call: Call, news: Values, previous: str) -> Stored:
             "files.changed", f"what was planned is {digest}, what is there now is {built.digest}", where=given.path,
             advice="run again",
         )  # fmt: skip
+    signatures: list[Value] = []
+
+    def seal() -> None:
+        assert given.sign  # noqa: S101 - it is passed on only then
+        subject = Descriptor(artifacts.MANIFEST, digest, len(built.manifest))
+        signatures[:] = signing.sign(store, given.repository, subject, given.sign, _recorded(olds, news))
+
     pushed = push(
         store,
         given.repository,
@@ -204,15 +223,30 @@ def _pushed(call: Call, news: Values, previous: str) -> Stored:
         lambda: store.blob(given.repository, built.layer),
         given.tags,
         immutable_tags=given.immutable_tags,
+        seal=seal if given.sign else None,
     )
-    before = previous or str(pushed.previous.get(given.tags[0]) or "")
+    before = str(olds.get("digest") or pushed.previous.get(given.tags[0]) or "")
     outputs = {
         **news,
         **_described(built),
         "reference": _reference(news, given, digest),
+        "signatures": signatures,
         "previousDigest": before if before != digest else "",
     }
     return Stored(f"{given.repository}@{digest}", outputs, dict(news))
+
+
+def _recorded(olds: Values, news: Values) -> list[Mapping[str, str]]:
+    """The signatures that were made for the same annotations; a state without any has none."""
+    old, new = (reveal(values.get("sign")) for values in (olds, news))
+    asked = [each.get("annotations") or {} if isinstance(each, dict) else {} for each in (old, new)]
+    found = reveal(olds.get("signatures"))
+    return cast("list[Mapping[str, str]]", found) if isinstance(found, list) and asked[0] == asked[1] else []
+
+
+def _is_there(store: Store[Place], place: Located, signature: Mapping[str, str]) -> bool:
+    """Whether the manifest of a signature is there."""
+    return store.exists(place.place, digests.parse(signature["manifest"]))
 
 
 def _reference(news: Values, given: ArtifactInputs, digest: str) -> Value:

@@ -2,7 +2,6 @@
 """What an OCIRepository refers to: the digest that a reference means now, its files, and the objects in them."""
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,14 +12,14 @@ from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.rest import Access
 from kubeoci.digest import Digest
 from kubeoci.errors import ClusterError, RegistryError
-from kubeoci.lifecycle import command
+from kubeoci.lifecycle import command, memory, reach, secrets, verifying
 from kubeoci.lifecycle.contract import Call
 from kubeoci.lifecycle.pull import Pulled, open_store, pull
+from kubeoci.lifecycle.secrets import Pending
 from kubeoci.lifecycle.settings import RepositoryInputs
+from kubeoci.lifecycle.values import Value
 from kubeoci.objects import Object
-from kubeoci.registry.protocols import Place, Resolver
-
-_COMMAND_SECONDS = 24 * 3600.0  # no command lives longer, and a restored machine may have the same ids again
+from kubeoci.registry.protocols import Place, Resolver, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +50,72 @@ def resolve(call: Call, given: RepositoryInputs) -> Resolved:
     """What `ref` means now; asked once per `pulumi` command, so that an update applies what its preview showed."""
     if given.ref.digest:
         return Resolved(digests.parse(given.ref.digest), "")
-    run, cache = command.ident(), call.session.cache
-    key = f"{run} {given.repository} {given.ref!r}"
-    note = cache.recall("resolved", key) if run else None
-    if note is not None and abs(time.time() - float(str(note["at"]))) < _COMMAND_SECONDS:
-        return Resolved(digests.parse(str(note["digest"])), str(note["tag"]))
+    if not command.ident():  # a process that many commands share must ask anew
+        return _ask(call, given)
+    key = f"{given.repository} {given.ref!r}"
+    known = memory.recall(call, "resolved", key)
+    if known is not None:
+        return Resolved(digests.parse(str(known["digest"])), str(known["tag"]))
     found = _ask(call, given)
-    if run:
-        cache.note("resolved", key, {"digest": found.digest, "tag": found.tag, "at": time.time()})
+    memory.note(call, "resolved", key, {"digest": found.digest, "tag": found.tag})
     return found
 
 
+def evidence(call: Call, given: RepositoryInputs, digest: Digest, *, may_wait: bool = False) -> dict[str, Value] | None:
+    """Proof that the artifact is signed as `verify` demands; None where nothing is demanded, or it may still come.
+
+    Only a check may wait for it. Raises `TrustError`, `RegistryError`, `ClusterError`, and `Pending` as `store`.
+    """
+    if given.verify is None:
+        return None
+    place = verifying.Signed(store(call, given, may_wait=may_wait), given.repository, digest)
+    try:
+        return verifying.evidence(call, given.verify, _keeper(given), place, may_wait=may_wait)
+    except Pending as pending:
+        if may_wait:
+            raise
+        raise pending.error from pending
+
+
+def store(call: Call, given: RepositoryInputs, *, may_wait: bool = False) -> Store[Place]:
+    """Who serves the place of the artifact, reached with what the Secrets of the cluster add.
+
+    Raises `Pending` for a Secret that is not there, if the caller `may_wait` for it.
+    """
+    try:
+        settings = reach.filled(call, _keeper(given), given.secrets, given.access, given.repository)
+    except Pending as pending:
+        if may_wait:
+            raise
+        raise pending.error from pending
+    return open_store(call, settings, given.repository)
+
+
+def _keeper(given: RepositoryInputs) -> secrets.Keeper:
+    return secrets.Keeper(access(given) if given.is_cluster_known else None, given.namespace)
+
+
 def _ask(call: Call, given: RepositoryInputs) -> Resolved:
-    store = open_store(call, given.access, given.repository)
+    registry = store(call, given, may_wait=True)
     if given.ref.semver:
-        return _select(store.tags(given.repository), store, given)
-    return Resolved(_named(store, given.repository, given.ref.tag), given.ref.tag)
+        return _select(registry.tags(given.repository), registry, given)
+    return Resolved(_named(registry, given.repository, given.ref.tag), given.ref.tag)
 
 
-def _named(store: Resolver[Place], place: Place, tag: str) -> Digest:
+def _named(registry: Resolver[Place], place: Place, tag: str) -> Digest:
     """What a tag means now. Raises `registry.not_found`."""
-    found = store.tag(place, tag)
+    found = registry.tag(place, tag)
     if found is None:
         advice = "push it first, or give ref.digest the digest of the OCIArtifact that this program pushes"
         raise RegistryError("registry.not_found", f"no tag {tag!r} in {place}", where=f"{place}:{tag}", advice=advice)
     return found
 
 
-def _select(tags: list[str], store: Resolver[Place], given: RepositoryInputs) -> Resolved:
+def _select(tags: list[str], registry: Resolver[Place], given: RepositoryInputs) -> Resolved:
     """The highest tag in the range. Tags of equal precedence (`1.0.0+a`, `1.0.0+b`) must name the same artifact."""
     selection = ranges.select(tags, ranges.parse(given.ref.semver), given.ref.semver_filter)
     tags = [selection.tag, *selection.tied]
-    found = {tag: _named(store, given.repository, tag) for tag in tags}
+    found = {tag: _named(registry, given.repository, tag) for tag in tags}
     if len(set(found.values())) > 1:
         raise RegistryError(
             "range.no_match",
@@ -93,7 +126,9 @@ def _select(tags: list[str], store: Resolver[Place], given: RepositoryInputs) ->
     return Resolved(found[selection.tag], selection.tag)
 
 
-def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bool = True) -> Content:
+def load(
+    call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bool = True, may_wait: bool = False
+) -> Content:
     """The content of the artifact `digest`. Loaded once per process and set of settings that shape it.
 
     Args:
@@ -101,15 +136,14 @@ def load(call: Call, given: RepositoryInputs, digest: Digest, *, ask_cluster: bo
         given: the settings.
         digest: which artifact.
         ask_cluster: whether the scope of a kind that nobody here knows may be asked of the API server.
+        may_wait: whether `Pending` is raised for a Secret that is not there.
     """
     place = access(given) if ask_cluster else None
     source = (digest, given.layer_media_type, given.path, given.ignore)
     shape = (*source, given.namespace, given.target_namespace, place)
     found = call.session.contents.get(shape)
     if found is None:
-        pulled = pull(
-            open_store(call, given.access, given.repository), given.repository, digest, given.layer_media_type
-        )
+        pulled = pull(store(call, given, may_wait=may_wait), given.repository, digest, given.layer_media_type)
         found = _build(call, given, pulled, ask_cluster=ask_cluster)
         call.session.contents.put(shape, found)
     return found

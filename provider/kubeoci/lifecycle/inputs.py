@@ -40,8 +40,8 @@ class Reader:
     pending: set[str] = field(default_factory=set)
 
     def path(self, name: str) -> str:
-        """The property path of `name`, as check failures print it."""
-        return f"{self.where}.{name}" if self.where else name
+        """The property path of `name`, as check failures print it; of the object itself when `name` is empty."""
+        return f"{self.where}.{name}" if self.where and name else self.where or name
 
     def fault(self, name: str, what: str, advice: str = "", code: str = "input.invalid") -> None:
         """Keep one fault of the property `name`."""
@@ -158,6 +158,21 @@ class Reader:
         inner = Reader(value, self.path(name), self.faults)
         inner.known(names)
         return inner
+
+    def sections(self, name: str, names: Collection[str]) -> "list[Reader]":
+        """Each item of a list of nested objects. They share `faults`; what is not known yet makes `name` pending."""
+        value = self.values.get(name)
+        if value is None or has_unknown(value):
+            self.pending |= {name} if value is not None else set()
+            return []
+        value = reveal(value)
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.fault(name, f"must be a list of objects with {', '.join(names)}")
+            return []
+        found = [Reader(item, f"{self.path(name)}[{index}]", self.faults) for index, item in enumerate(value)]
+        for each in found:
+            each.known(names)
+        return found
 
 
 def settled(reader: Reader) -> None:

@@ -18,18 +18,19 @@ from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
 from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
-from kubeoci.lifecycle import access, content, offline, settings
+from kubeoci.lifecycle import access, content, offline, settings, verifying
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Incomplete, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
+from kubeoci.lifecycle.secrets import Pending
 from kubeoci.lifecycle.settings import RepositoryInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 
 INPUTS: Final = settings.REPOSITORY
-FACTS: Final = frozenset({"digest", "revision", "files", "objects"})
+FACTS: Final = frozenset({"digest", "revision", "verified", "files", "objects"})
 SECRET: Final = access.SECRET | {"cluster"}
 
-_SOURCE: Final = frozenset({"url", "ref", "layerSelector", *access.INPUTS})
+_SOURCE: Final = frozenset({"url", "ref", "layerSelector", "verify", *access.INPUTS})
 _SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace"})
 _OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
 _UNREACHABLE: Final = "cluster.unreachable"
@@ -44,16 +45,15 @@ def check(call: Call, olds: Values, news: Values) -> Checked:
         return Checked(dict(news), tuple(dict.fromkeys(map(str, reader.faults))))
     if given.suspend:  # nothing is resolved: the last facts stay
         return Checked({**program, **{name: olds[name] for name in FACTS if name in olds}})
-    facts: dict[str, Value] = dict.fromkeys(FACTS, UNKNOWN)
+    facts = _unknown(program)
     try:
         if not reader.pending & _SOURCE:
-            found = content.resolve(call, given)
-            facts |= {"digest": str(found.digest), "revision": veiled(found.revision, program.get("ref"))}
+            _resolve(call, given, program, facts)
             if not reader.pending & _SHAPE:
-                loaded = content.load(call, given, found.digest, ask_cluster="cluster" not in reader.pending)
-                facts |= {"files": loaded.files, "objects": loaded.documents}
-                for warning in loaded.warnings:
-                    call.log(Severity.WARNING, warning)
+                _load(call, given, facts)
+    except Pending as pending:
+        call.log(Severity.INFO, str(pending))
+        facts = _unknown(program)
     except (KubeociError, ExceptionGroup) as error:
         return Checked(dict(news), tuple(str(fault) for fault in flatten(error)))
     return Checked({**program, **facts})
@@ -169,6 +169,32 @@ def abandon(call: Call, failure: Unfinished) -> tuple[str, ...]:
     return (*failure.reasons, "rolled back: all that this run had created is deleted")
 
 
+def _unknown(program: Values) -> dict[str, Value]:
+    """The facts before anything is known; there is no evidence where none is asked for."""
+    left_out = set() if program.get("verify") is not None else {"verified"}
+    return dict.fromkeys(FACTS - left_out, UNKNOWN)
+
+
+def _resolve(call: Call, given: RepositoryInputs, program: Values, facts: dict[str, Value]) -> None:
+    """Fill in what the reference means, and who signed that; nothing is known of an artifact that is not trusted."""
+    found = content.resolve(call, given)
+    proof = content.evidence(call, given, found.digest, may_wait=True)
+    facts |= {"digest": str(found.digest), "revision": veiled(found.revision, program.get("ref"))}
+    if proof:
+        facts["verified"] = proof
+    elif given.verify:
+        call.log(Severity.INFO, f"{_short(found.revision)} is not signed yet: it is verified before it is applied")
+
+
+def _load(call: Call, given: RepositoryInputs, facts: dict[str, Value]) -> None:
+    """Fill in files and objects."""
+    digest, known = digests.parse(str(facts["digest"])), given.is_cluster_known
+    loaded = content.load(call, given, digest, ask_cluster=known, may_wait=True)
+    facts |= {"files": loaded.files, "objects": loaded.documents}
+    for warning in loaded.warnings:
+        call.log(Severity.WARNING, warning)
+
+
 def _inputs(values: Values) -> dict[str, Value]:
     return {name: value for name, value in values.items() if name in INPUTS}
 
@@ -252,13 +278,15 @@ def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     place = f"{given.namespace}/{given.inventory_name}"
     if given.suspend:
         return Stored(place, {**olds, **news, "ready": False}, dict(news))
+    proof = content.evidence(call, given, digests.parse(str(news["digest"])))
     target = _target(call, given)
     uid = _same_place(target, ident, olds, given)
     outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(reveal(news["revision"])))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
     _remark(call, outcome.changes)
-    stored = Stored(place, _outputs(call, given, news, uid, outcome), dict(news))
+    outputs = _outputs(call, given, news, uid, outcome) | ({"verified": proof} if proof else {})
+    stored = Stored(place, outputs, dict(news))
     if not outcome.reasons:
         call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
         return stored
@@ -308,7 +336,8 @@ def _step(given: RepositoryInputs, olds: Values, news: Values) -> str:
     """`6.0.x: 6.0.3 -> 6.0.4`: the reference, and what it meant and means; a digest means itself."""
     before, after = _short(olds.get("revision")), _short(news.get("revision"))
     step = after if before in ("", after) else f"{before} -> {after}"
-    return step if given.ref.digest else f"{given.ref}: {step}"
+    step = step if given.ref.digest else f"{given.ref}: {step}"
+    return step + verifying.told(reveal(news.get("verified")))
 
 
 def _short(revision: Value) -> str:

@@ -2,7 +2,7 @@
 """What lasts as long as a provider process: its configuration, the content cache and open connections."""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from kubeoci.lifecycle.values import UNKNOWN, Values
@@ -54,6 +54,7 @@ class Session:
         self.config: Values = dict(config or {})
         self.stop = stop or threading.Event()
         self.contents: Recent[Content] = Recent(4)  # two loaded artifacts, before and after, of two resources
+        self.notes: Recent[Mapping[str, object]] = Recent(256)  # where no command is known to remember them for
         self._lock = threading.RLock()
         self._cache: Cache | None = None
         self._clusters: dict[Access, Rest] = {}

@@ -11,22 +11,24 @@ from typing import Final
 from kubeoci import digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
 from kubeoci.errors import KubeociError
-from kubeoci.lifecycle import access
+from kubeoci.lifecycle import access, reach, signing, verifying
 from kubeoci.lifecycle.inputs import Reader, uncarriable
+from kubeoci.lifecycle.signing import Sign
 from kubeoci.lifecycle.values import Values, reveal
+from kubeoci.lifecycle.verifying import Verify
 from kubeoci.reference import Repository
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Folder, Located, Place
 from kubeoci.registry.transport import Settings
 
-_PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "immutableTags", "onDelete")
+_PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "sign", "immutableTags", "onDelete")
 _DESCRIPTION: Final = ("source", "revision", "annotations", "created")
-_SELECTION: Final = ("ref", "layerSelector", "path", "ignore", "targetNamespace", "interval", "suspend")
+_SELECTION: Final = ("ref", "layerSelector", "verify", "path", "ignore", "targetNamespace", "interval", "suspend")
 _APPLYING: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", "deleteUnreachable")
 _CLUSTER: Final = ("cluster", "namespace", "inventoryName", "driftDetection")
 
 ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
-REPOSITORY: Final = frozenset(("url", *access.INPUTS, *_SELECTION, *_APPLYING, *_CLUSTER))
+REPOSITORY: Final = frozenset(("url", *access.INPUTS, *reach.INPUTS, *_SELECTION, *_APPLYING, *_CLUSTER))
 NOWHERE: Final = Repository("localhost", "unknown")
 """Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
 
@@ -50,18 +52,24 @@ class ArtifactInputs:
     created: str
     annotations: Mapping[str, str]
     format: str
+    sign: Sign | None
     immutable_tags: bool
     on_delete: str
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryInputs:
-    """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration."""
+    """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration.
+
+    `access` is what the program says itself, `secrets` names what the cluster has to add.
+    """
 
     repository: Place
     access: Settings
+    secrets: reach.Names
     ref: "Ref"
     layer_media_type: str
+    verify: Verify | None
     path: str
     ignore: tuple[str, ...]
     interval: str
@@ -77,6 +85,7 @@ class RepositoryInputs:
     delete_unreachable: bool
     kubeconfig: str = field(repr=False)
     context: str
+    is_cluster_known: bool
     namespace: str
     inventory_name: str
     drift_detection: bool
@@ -120,6 +129,7 @@ def artifact(values: Values, *, is_stored: bool = False) -> tuple[ArtifactInputs
         created=_created(reader),
         annotations=_annotations(reader),
         format=reader.choice("format", tuple(Format), "oci"),
+        sign=signing.read(reader),
         immutable_tags=reader.boolean("immutableTags", default=False),
         on_delete=reader.choice("onDelete", ("keep", "delete"), "keep"),
     )
@@ -140,8 +150,10 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     settings = RepositoryInputs(
         repository=place.place if place else NOWHERE,
         access=access.read(reader, place),
+        secrets=reach.read(reader, place),
         ref=_ref(reader),
         layer_media_type=_selector(reader),
+        verify=verifying.read(reader),
         path=reader.text("path"),
         ignore=_ignore(reader),
         interval=interval,
@@ -157,6 +169,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         delete_unreachable=reader.boolean("deleteUnreachable", default=_forgets()),
         kubeconfig=kubeconfig,
         context=context,
+        is_cluster_known="cluster" not in reader.pending,
         namespace=_label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
         inventory_name=_inventory_name(reader),
         drift_detection=reader.boolean("driftDetection", default=True),

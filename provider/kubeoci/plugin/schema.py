@@ -42,7 +42,63 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
         "Which layer of an artifact holds the manifests.",
         {
             "mediaType": ("string", "Media type of the layer; the first layer when not given."),
-            "operation": ("string", "What to do with the layer: `extract`."),
+            "operation": ("string", "`extract` (default), or `copy`: the layer as it is, no file left out."),
+        },
+    ),
+    "SecretRef": (
+        "A Secret in the namespace of the resource.",
+        {
+            "name": ("string", "Its name."),
+        },
+    ),
+    "OIDCIdentity": (
+        "Who signed, as a certificate says it. Both patterns must match as a whole.",
+        {
+            "issuer": (
+                "string",
+                "Regular expression of the issuer, such as `^https://token.actions.githubusercontent.com$`.",
+            ),
+            "subject": ("string", "Regular expression of the subject: an e-mail address, or the URL of a workflow."),
+        },
+    ),
+    "Verify": (
+        "Who must have signed an artifact: keys, or identities. What is not signed so fails the preview.",
+        {
+            "provider": ("string", "`cosign`."),
+            "keys": ("[string]", "PEM texts of public keys; one of them is enough."),
+            "secretRef": ("SecretRef", "A Secret whose keys that end with `.pub` are public keys."),
+            "matchOIDCIdentity": ("[OIDCIdentity]", "Identities of keyless signatures; one of them is enough."),
+            "trustedRoot": ("string", "Text of a trusted_root.json. Default: that of the public Sigstore."),
+            "requireTlog": ("boolean", "With keys: demand an entry of a transparency log as well. Default: false."),
+            "predicates": ("[string]", "Accepted predicate types. Default: that of `cosign sign`."),
+            "annotations": ("{string}", "Annotations that must have been signed along."),
+            "reference": ("string", "The reference that must have been signed along."),
+            "formats": ("[string]", "Formats to look at: `bundle`, `legacy`. Default: both."),
+        },
+    ),
+    "Sign": (
+        "How to sign what is pushed: with a key, or keyless with an identity.",
+        {
+            "key": ("string", "Text of a private key: cosign.key or PKCS#8."),
+            "password": ("string", "Its password. Default: COSIGN_PASSWORD."),
+            "keyless": ("boolean", "Sign with an identity. Default: false."),
+            "identityToken": ("string", "The token. Default: SIGSTORE_ID_TOKEN, else that of the CI system."),
+            "trustedRoot": ("string", "Keyless: text of a trusted_root.json. Default: that of the public Sigstore."),
+            "signingConfig": ("string", "Keyless: text of a signing_config.json, given together with `trustedRoot`."),
+            "formats": ("[string]", "Formats to write: `bundle` (default), `legacy`."),
+            "annotations": ("{string}", "Annotations to sign along."),
+        },
+    ),
+    "Signature": (
+        "A signature that was made.",
+        {
+            "format": ("string", "`bundle` or `legacy`."),
+            "digest": ("string", "Digest of the manifest that was signed."),
+            "manifest": ("string", "Digest of the manifest that holds the signature."),
+            "signature": ("string", "SHA-256 of the signature."),
+            "keyFingerprint": ("string", "SHA-256 of the public key."),
+            "identity": ("string", "Who signed, where there is no key."),
+            "issuer": ("string", "Who vouches for the identity."),
         },
     ),
     "Cluster": (
@@ -75,6 +131,7 @@ ARTIFACT_INPUTS: Final[Table] = {
     "created": ("string", "Time of creation, RFC 3339 in UTC. Default: none, so that equal files make equal digests."),
     "format": ("string", "Media types: `oci` (default), read by Flux and Argo CD, or `flux`."),
     **_REGISTRY,
+    "sign": ("Sign", "How to sign it, before a tag names it. Default: not at all."),
     "immutableTags": ("boolean", "Refuse to move a tag that exists with another digest. Default: false."),
     "onDelete": ("string", "`keep` (default) leaves what is published; `delete` removes it and our tags on it."),
     "timeout": ("string", "Deadline of the whole operation, such as `90s`. Default: `10m`."),
@@ -88,6 +145,7 @@ ARTIFACT_OUTPUTS: Final[Table] = {
     "size": ("integer", "Bytes of the compressed layer."),
     "tags": ("[string]", "Tags that point to the artifact."),
     "annotations": ("{string}", "Annotations of the manifest."),
+    "signatures": ("[Signature]", "The signatures that were made."),
     "previousDigest": ("string", "What the first tag pointed to before; empty when nothing changed."),
 }
 
@@ -96,6 +154,11 @@ REPOSITORY_INPUTS: Final[Table] = {
     "ref": ("Ref", "Which version. Default: the tag `latest`."),
     "layerSelector": ("LayerSelector", "Which layer. Default: the first."),
     **_REGISTRY,
+    "secretRef": ("SecretRef", "A Secret of type `kubernetes.io/dockerconfigjson` with the credentials."),
+    "serviceAccountName": ("string", "A ServiceAccount whose `imagePullSecrets` have the credentials."),
+    "certSecretRef": ("SecretRef", "A Secret with `ca.crt`, and `tls.crt` and `tls.key` of a client certificate."),
+    "proxySecretRef": ("SecretRef", "A Secret with `address` of a proxy, and `username` and `password`."),
+    "verify": ("Verify", "Who must have signed the artifact. Default: anybody, or nobody."),
     "path": ("string", "Folder inside the artifact. Default: all of it."),
     "ignore": ("[string]", "Patterns of files to leave out, as in a .gitignore."),
     "interval": ("string", "Recorded for a reconciler, such as `10m`; kubeoci itself acts in `up` only."),
@@ -119,6 +182,7 @@ REPOSITORY_OUTPUTS: Final[Table] = {
     "digest": ("string", "Digest of the manifest; known in a preview."),
     "tag": ("string", "The tag that was chosen; empty when a digest was asked for."),
     "revision": ("string", "`6.0.4@sha256:…`; known in a preview."),
+    "verified": ("any", "Evidence of `verify`: who signed, how and when; known in a preview."),
     "files": ("{string}", "SHA-256 of each file of the artifact by its path; known in a preview."),
     "objects": ("{string}", "Each object as masked YAML, by `Deployment.apps/namespace/name`; known in a preview."),
     "inventory": ("[any]", "What was applied, and will be pruned or deleted."),
@@ -132,8 +196,20 @@ CONFIG: Final[Table] = {
     "namespace": ("string", "Default for `namespace` of every OCIRepository."),
 }
 
-SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster"})
+SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster", "sign"})
 """Properties whose values are secret whether or not the program says so."""
+
+OUTPUT_TYPES: Final = frozenset({"Signature"})
+"""Types that no input has."""
+
+_OPTIONAL: Final = frozenset({"verified"})
+_REQUIRED: Final = {
+    "Credentials": ["password", "username"],
+    "OIDCIdentity": ["issuer", "subject"],
+    "SecretRef": ["name"],
+    "Signature": ["digest", "format", "manifest", "signature"],
+    "Verify": ["provider"],
+}
 
 _ABOUT: Final = {
     "OCIArtifact": "A directory of Kubernetes manifests, packed reproducibly and pushed to an OCI registry.",
@@ -156,7 +232,7 @@ def schema() -> dict[str, object]:
         "provider": {"description": "Defaults for every resource.", "inputProperties": _properties(CONFIG)},
         "types": {
             f"kubeoci:index:{name}": {"description": about, "type": "object", "properties": _properties(table)}
-            | ({"required": ["password", "username"]} if name == "Credentials" else {})
+            | ({"required": _REQUIRED[name]} if name in _REQUIRED else {})
             for name, (about, table) in TYPES.items()
         },
         "resources": {"kubeoci:index:OCIArtifact": artifact, "kubeoci:index:OCIRepository": repository},
@@ -179,7 +255,7 @@ def _resource(name: str, inputs: Table, required: list[str], outputs: Table) -> 
         "inputProperties": _properties(inputs),
         "requiredInputs": required,
         "properties": _properties({**inputs, **outputs}),
-        "required": sorted({*required, *outputs}),
+        "required": sorted({*required, *outputs} - _OPTIONAL),
         # a resource of the Python SDK's dynamic front end moves to the plugin in place
         "aliases": [{"type": f"pulumi-python:dynamic/kubeoci:{name}"}],
     }

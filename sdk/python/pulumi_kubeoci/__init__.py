@@ -20,8 +20,16 @@ from pulumi_kubeoci.arguments import (
     LayerSelectorArgsDict,
     OCIArtifactArgs,
     OCIRepositoryArgs,
+    OIDCIdentityArgs,
+    OIDCIdentityArgsDict,
     RefArgs,
     RefArgsDict,
+    SecretRefArgs,
+    SecretRefArgsDict,
+    SignArgs,
+    SignArgsDict,
+    VerifyArgs,
+    VerifyArgsDict,
 )
 from pulumi_kubeoci.resources import OCIArtifact, OCIRepository
 
@@ -38,6 +46,14 @@ __all__ = [
     "OCIArtifactArgs",
     "OCIRepository",
     "OCIRepositoryArgs",
+    "OIDCIdentityArgs",
+    "OIDCIdentityArgsDict",
     "RefArgs",
     "RefArgsDict",
+    "SecretRefArgs",
+    "SecretRefArgsDict",
+    "SignArgs",
+    "SignArgsDict",
+    "VerifyArgs",
+    "VerifyArgsDict",
 ]

@@ -65,7 +65,7 @@ class RefArgsDict(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSelectorArgs:
-    """Which layer of an artifact holds the manifests, by media type; `operation` is `extract`."""
+    """Which layer of an artifact holds the manifests, by media type; `operation` is `extract` or `copy`."""
 
     media_type: pulumi.Input[str] | None = None
     operation: pulumi.Input[str] | None = None
@@ -76,6 +76,98 @@ class LayerSelectorArgsDict(TypedDict, total=False):
 
     media_type: pulumi.Input[str]
     operation: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRefArgs:
+    """A Secret in the namespace of the resource."""
+
+    name: pulumi.Input[str]
+
+
+class SecretRefArgsDict(TypedDict):
+    """`SecretRefArgs` as a dict."""
+
+    name: pulumi.Input[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OIDCIdentityArgs:
+    """Who signed, as a certificate says it: two regular expressions that must match as a whole."""
+
+    issuer: pulumi.Input[str]
+    subject: pulumi.Input[str]
+
+
+class OIDCIdentityArgsDict(TypedDict):
+    """`OIDCIdentityArgs` as a dict."""
+
+    issuer: pulumi.Input[str]
+    subject: pulumi.Input[str]
+
+
+SecretRef: TypeAlias = pulumi.Input[SecretRefArgs | SecretRefArgsDict]
+OIDCIdentities: TypeAlias = pulumi.Input[Sequence[pulumi.Input[OIDCIdentityArgs | OIDCIdentityArgsDict]]]
+Texts: TypeAlias = pulumi.Input[Sequence[pulumi.Input[str]]]
+TextMap: TypeAlias = pulumi.Input[Mapping[str, pulumi.Input[str]]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyArgs:
+    """Who must have signed an artifact: `keys` or `secret_ref`, or else `match_oidc_identity`."""
+
+    provider: pulumi.Input[str] = "cosign"
+    keys: Texts | None = None
+    secret_ref: SecretRef | None = None
+    match_oidc_identity: OIDCIdentities | None = None
+    trusted_root: pulumi.Input[str] | None = None
+    require_tlog: pulumi.Input[bool] | None = None
+    predicates: Texts | None = None
+    annotations: TextMap | None = None
+    reference: pulumi.Input[str] | None = None
+    formats: Texts | None = None
+
+
+class VerifyArgsDict(TypedDict, total=False):
+    """`VerifyArgs` as a dict; `provider` is required."""
+
+    provider: Required[pulumi.Input[str]]
+    keys: Texts
+    secret_ref: SecretRef
+    match_oidc_identity: OIDCIdentities
+    trusted_root: pulumi.Input[str]
+    require_tlog: pulumi.Input[bool]
+    predicates: Texts
+    annotations: TextMap
+    reference: pulumi.Input[str]
+    formats: Texts
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SignArgs:
+    """How to sign: with a `key`, or `keyless` with an identity. It is a secret even when it is not marked."""
+
+    key: pulumi.Input[str] | None = dataclasses.field(default=None, repr=False)
+    password: pulumi.Input[str] | None = dataclasses.field(default=None, repr=False)
+    keyless: pulumi.Input[bool] | None = None
+    identity_token: pulumi.Input[str] | None = dataclasses.field(default=None, repr=False)
+    trusted_root: pulumi.Input[str] | None = None
+    signing_config: pulumi.Input[str] | None = None
+    formats: Texts | None = None
+    annotations: TextMap | None = None
+
+
+class SignArgsDict(TypedDict, total=False):
+    """`SignArgs` as a dict."""
+
+    key: pulumi.Input[str]
+    password: pulumi.Input[str]
+    keyless: pulumi.Input[bool]
+    identity_token: pulumi.Input[str]
+    trusted_root: pulumi.Input[str]
+    signing_config: pulumi.Input[str]
+    formats: Texts
+    annotations: TextMap
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +190,8 @@ ClientCertificate: TypeAlias = pulumi.Input[ClientCertificateArgs | ClientCertif
 Ref: TypeAlias = pulumi.Input[RefArgs | RefArgsDict]
 LayerSelector: TypeAlias = pulumi.Input[LayerSelectorArgs | LayerSelectorArgsDict]
 Cluster: TypeAlias = pulumi.Input[ClusterArgs | ClusterArgsDict]
-Texts: TypeAlias = pulumi.Input[Sequence[pulumi.Input[str]]]
+Verify: TypeAlias = pulumi.Input[VerifyArgs | VerifyArgsDict]
+Sign: TypeAlias = pulumi.Input[SignArgs | SignArgsDict]
 
 
 class OCIArtifactArgs(TypedDict, total=False):
@@ -111,7 +204,7 @@ class OCIArtifactArgs(TypedDict, total=False):
     sourceignore: pulumi.Input[bool] | None
     source: pulumi.Input[str] | None
     revision: pulumi.Input[str] | None
-    annotations: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+    annotations: TextMap | None
     created: pulumi.Input[str] | None
     format: pulumi.Input[str] | None
     credentials: Credentials | None
@@ -119,7 +212,8 @@ class OCIArtifactArgs(TypedDict, total=False):
     ca: pulumi.Input[str] | None
     client_certificate: ClientCertificate | None
     proxy: pulumi.Input[str] | None
-    realms: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+    realms: TextMap | None
+    sign: Sign | None
     immutable_tags: pulumi.Input[bool] | None
     on_delete: pulumi.Input[str] | None
     timeout: pulumi.Input[str] | None
@@ -136,7 +230,12 @@ class OCIRepositoryArgs(TypedDict, total=False):
     ca: pulumi.Input[str] | None
     client_certificate: ClientCertificate | None
     proxy: pulumi.Input[str] | None
-    realms: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+    realms: TextMap | None
+    secret_ref: SecretRef | None
+    service_account_name: pulumi.Input[str] | None
+    cert_secret_ref: SecretRef | None
+    proxy_secret_ref: SecretRef | None
+    verify: Verify | None
     path: pulumi.Input[str] | None
     ignore: Texts | None
     interval: pulumi.Input[str] | None
@@ -156,7 +255,7 @@ class OCIRepositoryArgs(TypedDict, total=False):
     drift_detection: pulumi.Input[bool] | None
 
 
-SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster"})
+SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster", "sign"})
 """Arguments whose values are secret whether or not the program says so."""
 
 NESTED: Final[dict[str, type]] = {
@@ -164,18 +263,33 @@ NESTED: Final[dict[str, type]] = {
     "client_certificate": ClientCertificateArgs,
     "ref": RefArgs,
     "layer_selector": LayerSelectorArgs,
+    "secret_ref": SecretRefArgs,
+    "cert_secret_ref": SecretRefArgs,
+    "proxy_secret_ref": SecretRefArgs,
+    "verify": VerifyArgs,
+    "match_oidc_identity": OIDCIdentityArgs,
+    "sign": SignArgs,
     "cluster": ClusterArgs,
 }
-"""Arguments that are objects with a fixed set of keys."""
+"""Arguments that are objects with a fixed set of keys, or lists of such objects, at any depth."""
 
 _TRANSLATED_OPTIONS = ("ignore_changes", "replace_on_changes", "additional_secret_outputs", "hide_diffs")
 _NAME = re.compile(r"[^.\[]+")
+_SPELLED = {"match_oidc_identity": "matchOIDCIdentity"}  # Flux writes the abbreviation in capitals
+_SNAKE = {spelled: name for name, spelled in _SPELLED.items()}
 
 
 def camel(name: str) -> str:
     """`target_namespace` -> `targetNamespace`; a camelCase name stays."""
+    if name in _SPELLED:
+        return _SPELLED[name]
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
+
+
+def snake(name: str) -> str:
+    """`secretRef` -> `secret_ref`; a snake_case name stays."""
+    return _SNAKE.get(name) or re.sub(r"(?<=[a-z])[A-Z]", lambda found: f"_{found.group().lower()}", name)
 
 
 def artifact_properties(args: OCIArtifactArgs) -> dict[str, pulumi.Input[Any]]:
@@ -228,11 +342,18 @@ def nested(name: str, value: Any) -> Any:  # noqa: ANN401 - any input
     """`value` as a dict with camelCase keys, also inside an output. What is no object is left for check to refuse."""
     if isinstance(value, pulumi.Output):
         return value.apply(lambda known: nested(name, known))
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [nested(name, item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if not isinstance(value, Mapping):
         return value
-    return {camel(key): item for key, item in value.items() if item is not None}
+    return {camel(key): _inner(key, item) for key, item in value.items() if item is not None}
+
+
+def _inner(key: str, value: Any) -> Any:  # noqa: ANN401 - any input
+    """The value of a key inside an object: an object with keys of its own, or as it is."""
+    return nested(key, value) if snake(key) in NESTED else value
 
 
 def _suggestion(name: str, names: Mapping[str, Any]) -> str:

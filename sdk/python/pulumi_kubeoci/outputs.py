@@ -58,6 +58,8 @@ class ArtifactOutputs:
     """Bytes of the compressed layer."""
     annotations = Property[dict[str, str]]("annotations")
     """Annotations of the manifest."""
+    signatures = Property[list[dict[str, Any]]]("signatures")
+    """The signatures that were made: `format`, `digest`, and `keyFingerprint` or `identity` and `issuer`."""
     previous_digest = Property[str]("previousDigest")
     """What the first tag pointed to before, empty when nothing changed."""
 
@@ -73,6 +75,8 @@ class RepositoryOutputs:
     """The tag that was chosen, empty when a digest was asked for."""
     revision = Property[str]("revision")
     """`6.0.4@sha256:…`."""
+    verified = Property[dict[str, Any] | None]("verified")
+    """Evidence of `verify`: `format`, `keyFingerprint` or `identity` and `issuer`; None without `verify`."""
     files = Property[dict[str, str]]("files")
     """SHA-256 of each file of the artifact by its path."""
     objects = Property[dict[str, str]]("objects")
@@ -87,11 +91,22 @@ class RepositoryOutputs:
     """Annotations of the manifest."""
 
 
-ARTIFACT: Final = ("digest", "files", "reference", "treeDigest", "size", "tags", "annotations", "previousDigest")
+ARTIFACT: Final = (
+    "digest",
+    "files",
+    "reference",
+    "treeDigest",
+    "size",
+    "tags",
+    "annotations",
+    "signatures",
+    "previousDigest",
+)
 REPOSITORY: Final = (
     "digest",
     "tag",
     "revision",
+    "verified",
     "files",
     "objects",
     "inventory",
