@@ -54,8 +54,9 @@ class Contents:
 def read(blob: BinaryIO, media_type: str, limits: Limits | None = None) -> Contents:
     """Everything in the layer `blob`, a seekable stream of verified bytes, all of it or nothing.
 
-    Gzip is expected, or a plain tar where `media_type` ends in `.tar`. An archive without entries is an empty
-    `Contents`: whether that is right is the caller's question. Raises `ArchiveError` `archive.unsafe` with the entry.
+    Gzip is expected, zstd where `media_type` ends in `+zstd`, or a plain tar where it ends in `.tar`. An archive
+    without entries is an empty `Contents`: whether that is right is the caller's question. Raises `ArchiveError`
+    `archive.unsafe` with the entry.
     """
     limits = limits or Limits()
     stream = open_layer(blob, media_type, limits)

@@ -272,7 +272,7 @@ def test_gzip_that_is_damaged(at: int) -> None:
     [
         (b"", "this one is empty"),
         (entry("a") + END, "must be gzip, this one is tar"),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b"\x28\xb5\x2f\xfd", "must be gzip, this one is zstd"),
         (b"PK\x03\x04", "this one is zip"),
         (b"hello", "this one is unknown (it starts with 68656c6c)"),
     ],
