@@ -81,12 +81,7 @@ class ClusterSimulator:
     @property
     def kubeconfig(self) -> str:
         """The text of a kubeconfig for this server."""
-        return (
-            "apiVersion: v1\nkind: Config\ncurrent-context: sim\n"
-            f"clusters: [{{name: sim, cluster: {{server: '{self.server}'}}}}]\n"
-            "users: [{name: sim, user: {token: simulated}}]\n"
-            "contexts: [{name: sim, context: {cluster: sim, user: sim}}]\n"
-        )
+        return kubeconfig(self.server)
 
     def writes(self) -> list[str]:
         """The requests that changed something, or would have."""
@@ -383,6 +378,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """Tests look at `requests` instead."""
+
+
+def kubeconfig(server: str) -> str:
+    """The text of a kubeconfig for somebody with a token."""
+    return (
+        "apiVersion: v1\nkind: Config\ncurrent-context: sim\n"
+        f"clusters: [{{name: sim, cluster: {{server: '{server}'}}}}]\n"
+        "users: [{name: sim, user: {token: simulated}}]\n"
+        "contexts: [{name: sim, context: {cluster: sim, user: sim}}]\n"
+    )
 
 
 def _type(resource: Resource) -> Body:

@@ -2,6 +2,7 @@
 """Requests to an API server: what is repeated, what is told, and what stays secret."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from kubeoci.cluster.answers import Refused, refusal
+from kubeoci.cluster.login import Login
 from kubeoci.cluster.rest import Access, connect
-from kubeoci.errors import ClusterError, Stopped
-from simulator.cluster import ClusterSimulator, Fault
+from kubeoci.errors import ClusterError, KubeociError, Stopped
+from simulator.cluster import ClusterSimulator, Fault, kubeconfig
+from simulator.raw import Raw
 from simulator.shop import access
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
@@ -62,20 +65,136 @@ def test_long_lists_come_page_by_page(cluster: ClusterSimulator, monkeypatch: py
 
 
 @pytest.mark.usefixtures("_no_pauses")
-@pytest.mark.parametrize("fault", [Fault(status=503), Fault(status=429), Fault(drop=True)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[Fault(status=status) for status in (429, 502, 503, 504)],
+        *[Fault(status=500, body=text) for text in (b"etcdserver: leader changed", b"request timed out", b"Timeout")],
+        Fault(drop=True),
+        Fault(status=200, body=b'{"kind": "Namesp'),
+    ],
+)
 def test_transient_failures_are_repeated(cluster: ClusterSimulator, fault: Fault) -> None:
-    """Overload, a proxy's failure and a broken connection are tried again."""
+    """Overload, a proxy's failure, etcd, a broken connection and an answer that was cut are tried again."""
     cluster.fail("GET ", fault, times=2)
     assert access(cluster).get(SYSTEM) is not None
     assert [f"GET {SYSTEM}"] * 3 == cluster.requests
 
 
-def test_retry_after_is_obeyed(cluster: ClusterSimulator) -> None:
-    """The server says when to come back."""
-    cluster.fail("GET ", Fault(status=429, headers={"Retry-After": "1"}))
-    before = time.monotonic()
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 413, 415, 422, 500, 501])
+def test_other_failures_are_told_at_once(cluster: ClusterSimulator, status: int) -> None:
+    """Nothing is repeated that cannot succeed."""
+    cluster.fail("GET ", Fault(status=status, body=b"no"), times=2)
+    with pytest.raises(Refused) as caught:
+        access(cluster).send("GET", SYSTEM)
+    assert (status, 1) == (caught.value.status, len(cluster.requests))
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("fault", [Fault(status=503, body=b"down"), Fault(status=429, body=b"busy")])
+def test_repetitions_end(cluster: ClusterSimulator, fault: Fault) -> None:
+    """After five of them the failure is told as it is; where there is no deadline this holds for 429 too."""
+    cluster.fail("GET ", fault, times=99)
+    with pytest.raises(Refused, match=fault.body.decode()):
+        access(cluster).get(SYSTEM)
+    assert 6 == len(cluster.requests)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_throttled_server_is_waited_for(cluster: ClusterSimulator) -> None:
+    """Within a deadline any number of 429 is survived: the server lives."""
+    cluster.fail("GET ", Fault(status=429), times=40)
+    rest = access(cluster)
+    rest.deadline = time.monotonic() + 60
+    assert rest.get(SYSTEM) is not None
+    assert 41 == len(cluster.requests)
+
+
+def test_throttling_eases_off(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each 429 halves what is sent at a time, by all operations on the server."""
+    monkeypatch.setattr("kubeoci.cluster.rest.random.uniform", lambda _low, _high: 0.0)
+    cluster.fail("GET ", Fault(status=429), times=3)
+    rest = access(cluster)
+    rest.fork().get(SYSTEM)
+    assert 4 == rest._link.gate.allowed  # noqa: SLF001 - what nobody else can see
+
+
+def test_pauses_double(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One second, two, four and so on, each shortened by chance."""
+    pauses: list[float] = []
+    monkeypatch.setattr("kubeoci.cluster.rest.random.uniform", lambda _low, high: high)
+    monkeypatch.setattr("kubeoci.cluster.rest.Rest.pause", lambda _rest, seconds: pauses.append(seconds))
+    cluster.fail("GET ", Fault(status=503), times=5)
     access(cluster).get(SYSTEM)
-    assert 1.0 <= time.monotonic() - before < 3.0
+    assert [1.0, 2.0, 4.0, 8.0, 16.0] == pauses
+
+
+def test_retry_after_is_obeyed(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server says when to come back."""
+    pauses: list[float] = []
+    monkeypatch.setattr("kubeoci.cluster.rest.Rest.pause", lambda _rest, seconds: pauses.append(seconds))
+    cluster.fail("GET ", Fault(status=429, headers={"Retry-After": "7"}), times=2)
+    access(cluster).get(SYSTEM)
+    assert [7.0, 7.0] == pauses
+
+
+@pytest.mark.parametrize(("deadline", "asked"), [(5.0, "6"), (None, "61")])
+def test_too_long_a_pause_is_told_at_once(cluster: ClusterSimulator, deadline: float | None, asked: str) -> None:
+    """Nobody sleeps until a deadline that cannot be met; without one a minute is the most."""
+    cluster.fail("GET ", Fault(status=429, body=b"busy", headers={"Retry-After": asked}))
+    rest = access(cluster)
+    rest.deadline = time.monotonic() + deadline if deadline else rest.deadline
+    with pytest.raises(Refused, match="busy"):
+        rest.get(SYSTEM)
+    assert 1 == len(cluster.requests)
+
+
+@pytest.mark.parametrize("text", ["soon", "²", "-1", "1.5", "", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_odd_retry_after_is_none(text: str) -> None:
+    """Only seconds in digits are taken; API servers send nothing else."""
+    assert 0.0 == refusal(429, {"Retry-After": text}, b"").retry_seconds
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe"])
+def test_an_answer_that_is_no_json_is_an_error(cluster: ClusterSimulator, body: bytes) -> None:
+    """Something else answers there, again and again."""
+    cluster.fail("GET ", Fault(status=200, body=body), times=99)
+    with pytest.raises(ClusterError, match="its answer is no JSON") as caught:
+        access(cluster).get(SYSTEM)
+    assert ("cluster.failed", cluster.server) == (caught.value.code, caught.value.where)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_answers_have_a_limit(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """No server fills the memory, nor with a complaint."""
+    monkeypatch.setattr("kubeoci.cluster.rest.MAX_BYTES", 1000)
+    monkeypatch.setattr("kubeoci.cluster.rest._MAX_COMPLAINT_BYTES", 1000)
+    cluster.fail("GET ", Fault(status=status, body=b"x" * 2000))
+    with pytest.raises(ClusterError, match="more than 1000 bytes"):
+        access(cluster).get(SYSTEM)
+
+
+def test_a_trickle_does_not_outlast_the_deadline() -> None:
+    """A server that sends a byte now and then is given up in time."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
+    with Raw(head, b" ") as raw:
+        rest = connect(Access(kubeconfig(f"http://{raw.host}")), stop=threading.Event())
+        rest.deadline = time.monotonic() + 0.3
+        with pytest.raises(Stopped, match="ran out of time"):
+            rest.get(SYSTEM)
+
+
+def test_a_silent_server_does_not_outlast_the_deadline() -> None:
+    """A server that takes the request and says nothing is given up in time."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"http://127.0.0.1:{server.getsockname()[1]}"
+        rest = connect(Access(kubeconfig(host)), stop=threading.Event())
+        rest.deadline = time.monotonic() + 0.3
+        with pytest.raises(KubeociError) as caught:
+            rest.get(SYSTEM)
+    assert caught.value.code in {"stopped.deadline", "cluster.unreachable"}
 
 
 def test_schema_faults_are_not_repeated(cluster: ClusterSimulator) -> None:
@@ -106,6 +225,20 @@ def test_credentials_are_renewed_once(cluster: ClusterSimulator) -> None:
     assert "cluster.unauthorized" == caught.value.code
     assert 2 == len(cluster.requests)
     assert rest.get("/api/v1/namespaces/default") is not None
+
+
+def test_failed_renewal_is_told(cluster: ClusterSimulator) -> None:
+    """A credential plugin that fails in the middle is an error, not an anonymous request."""
+    rest = access(cluster)
+
+    def broken() -> Login:
+        raise ClusterError("cluster.config", "its credential plugin failed")
+
+    rest._link._source = broken  # noqa: SLF001 - as a plugin would
+    cluster.fail("GET ", Fault(status=401))
+    with pytest.raises(ClusterError, match="its credential plugin failed"):
+        rest.get(SYSTEM)
+    assert 1 == len(cluster.requests)
 
 
 def test_unreachable_server_is_told_at_once() -> None:
