@@ -136,7 +136,7 @@ def _container(item: Body) -> str:
         words.append(f"ended with exit code {ended.get('exitCode')} ({_said(ended)})")
     if item.get("restartCount") and words:
         words.append(f"{item['restartCount']} restarts")
-    if not words and at(item, "state", "running") and item.get("ready") is False:
+    if not words and at(item, "state", "running") is not None and item.get("ready") is False:
         words.append("runs, but is not ready")
     return ", ".join(words)
 
