@@ -11,21 +11,23 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import urllib3
 
 from kubeoci import archive, artifact, reference, tree
-from kubeoci.artifact import MANIFEST, Descriptor
+from kubeoci.artifact import Descriptor
 from kubeoci.digest import Digest
 from kubeoci.lifecycle.pull import pull
 from kubeoci.registry.cache import Cache
+from kubeoci.registry.copy import End, promote
+from kubeoci.registry.layout import Layouts
+from kubeoci.registry.parallel import TRANSFERS, together
+from kubeoci.registry.protocols import Folder
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry
 from kubeoci.registry.transport import Settings
 
-_CHECKS = 32
 _TYPE = "application/octet-stream"
 
 
@@ -68,33 +70,21 @@ def pull_blob(registry: Registry, ref: reference.Reference, source: Path) -> Non
 
 def seed(registry: Registry, ref: reference.Reference, source: Path) -> None:
     """Push the blobs of the image layout `source`, and no manifest."""
-    found = _layout(source)[1]
-    with ThreadPoolExecutor(8) as pool:
-        tasks = [pool.submit(_put, registry, ref, source, blob) for blob in found]
-    for task in tasks:
-        task.result()
-
-
-def _put(registry: Registry, ref: reference.Reference, source: Path, blob: Descriptor) -> None:
-    path = source / "blobs" / blob.digest.replace(":", "/")
-    registry.put_blob(ref.repository, blob, lambda: path.open("rb"), absent=True)
+    layouts, place = Layouts(registry.cache), Folder(str(source))
+    found = layouts.tag(place, "v1")
+    assert found
+    manifest = artifact.parse(layouts.manifest(place, found))
+    blobs = [*manifest.layers, *([manifest.config] if manifest.config else [])]
+    put = lambda blob: registry.put_blob(ref.repository, blob, lambda: layouts.blob(place, blob), absent=True)  # noqa: E731 - it is one argument
+    together(put, blobs, TRANSFERS)
 
 
 def push_known(registry: Registry, ref: reference.Reference, source: Path) -> None:
-    """Push the image layout `source`, whose blobs are all there: look for each, 32 at a time, then the manifest."""
-    raw, found = _layout(source)
-    with ThreadPoolExecutor(_CHECKS) as pool:
-        there = list(pool.map(lambda blob: registry.has_blob(ref.repository, blob.digest), found))
-    assert all(there)
-    registry.put_manifest(ref.repository, ref.tag or "latest", raw, MANIFEST)
-
-
-def _layout(source: Path) -> tuple[bytes, list[Descriptor]]:
-    """The manifest of an image layout and its blobs."""
-    (entry,) = json.loads((source / "index.json").read_bytes())["manifests"]
-    raw = (source / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
-    manifest = artifact.parse(raw)
-    return raw, [*manifest.layers, *([manifest.config] if manifest.config else [])]
+    """Copy the artifact of the image layout `source`, whose blobs are all there: each is looked for."""
+    layouts, place = Layouts(registry.cache), Folder(str(source))
+    found = layouts.tag(place, "v1")
+    assert found
+    promote(End(layouts, place), found, End(registry, ref.repository), [ref.tag or "latest"], with_referrers=False)
 
 
 CASES: dict[str, Callable[[Registry, reference.Reference, Path], None]] = {
