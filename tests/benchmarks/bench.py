@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What starting costs, against its limits, then transfers beside those of crane and oras: `make bench`.
+"""What starting costs, against its limits; transfers beside crane and oras; signatures beside cosign: `make bench`.
 
 `python tests/benchmarks/bench.py` does the same inside `.venv`. Each figure of the start is the median of 7 runs in
 fresh processes, after one that warms the disk cache; compare figures of one machine only, at rest. Exits with 1 when a
@@ -71,14 +71,14 @@ def main() -> int:
     return int(is_broken)
 
 
-def transfers() -> int:
-    """The figures of `transfers.py`; 1 when one is over its limit."""
+def beside_others() -> int:
+    """The figures of `transfers.py` and `trust.py`; 1 when one is over its limit."""
     tests = Path(__file__).resolve().parents[1]
     sys.path[:0] = [str(tests), str(tests.parent / "tools")]
-    from benchmarks import transfers as cases  # noqa: PLC0415 - found by the path above
+    from benchmarks import transfers, trust  # noqa: PLC0415 - found by the path above
 
-    return cases.main()
+    return transfers.main() | trust.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main() | transfers())
+    sys.exit(main() | beside_others())
