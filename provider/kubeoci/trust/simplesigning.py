@@ -121,7 +121,9 @@ def _only(value: object, where: str, name: str) -> str:
 
 def _read_bundle(written: str) -> LogEntry:
     """The annotation that holds a log entry with its promise."""
-    found = strict.members(strict.document(written.encode(), BUNDLE), BUNDLE, ["SignedEntryTimestamp", "Payload"])
+    found = strict.members(
+        strict.document(written.encode(errors="surrogatepass"), BUNDLE), BUNDLE, ["SignedEntryTimestamp", "Payload"]
+    )
     entry = strict.members(found["Payload"], "Payload", ["body", "integratedTime", "logID", "logIndex"])
     return LogEntry(
         log_index=strict.integer(entry["logIndex"], "Payload.logIndex"),
