@@ -49,7 +49,7 @@ def story(
     request: pytest.FixtureRequest, new_project: NewProject, registry_recorder: Recorder, cluster_recorder: Recorder
 ) -> Iterator[Story]:
     """The example on either front end, with an own namespace."""
-    url = f"{registry_recorder.address}/signed/{request.param}"
+    url = f"{registry_recorder.address}/signed/{request.function.__name__.removeprefix('test_')}/{request.param}"
     project = new_project("sign-and-verify", {"shop-signed:url": url})
     project.environment.update(KUBECONFIG=str(cluster_recorder.kubeconfig), COSIGN_PASSWORD="correct-horse")
     found = Story(project, registry_recorder, cluster_recorder)
