@@ -27,7 +27,8 @@ class Proxy:
         self.address = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering, also to those who keep their connection for later."""
+        asyncio.run_coroutine_threadsafe(_end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -39,7 +40,7 @@ class Proxy:
         """Pass on the requests of one connection over one connection of its own, and the answers as they come."""
         answers, upstream = await asyncio.open_connection(self._host, int(self._port))
         returning = asyncio.create_task(_copy(answers, back))
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = await client.readuntil(b"\r\n\r\n")
                 self.count += 1
@@ -47,8 +48,17 @@ class Proxy:
                 upstream.write(head)
                 await _body(head.lower(), client, upstream)
         upstream.close()
-        await returning
+        with contextlib.suppress(asyncio.CancelledError):
+            await returning
         back.close()
+
+
+async def _end() -> None:
+    """End every other task of the loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _body(head: bytes, client: asyncio.StreamReader, upstream: asyncio.StreamWriter) -> None:
