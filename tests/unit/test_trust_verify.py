@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.trust.verify: evidence for what is signed as the policy demands, and for nothing else."""
 
+import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -19,12 +21,13 @@ from kubeoci.registry.cache import Cache
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.memory import MemoryRegistry
 from kubeoci.registry.protocols import Folder
+from kubeoci.registry.transport import Settings
 from kubeoci.trust import simplesigning
 from kubeoci.trust import verify as verifying
 from kubeoci.trust.evidence import Evidence, Reason, Rejected, Signer
 from kubeoci.trust.policy import AllOf, AnyOf, KeyPolicy, Limits, Policy, UnsafeUnverified
 from kubeoci.trust.verify import find, verify
-from simulator.client import connect
+from simulator.client import QUICK, connect
 from simulator.registry import Fault, RegistrySimulator
 from simulator.signatures import APP, DIGEST, KEY, OTHER, Layer, Shelf, bundle_of, legacy_of
 
@@ -245,6 +248,38 @@ def test_registry_that_cannot_be_asked(plain: RegistrySimulator, tmp_path: Path,
     with pytest.raises(TrustError, match="could not be read") as caught:
         verify(connect(tmp_path), app(plain), DIGEST, POLICY)
     assert "trust.unavailable" == caught.value.code
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_registry_that_is_silent(plain: RegistrySimulator, tmp_path: Path, step: str) -> None:
+    """The time limits of the registry are those of the verification."""
+    shelf(bundle=bundle_of(OTHER), legacy=legacy_of(KEY)).serve(plain)
+    plain.fail(step, Fault(delay=60), times=9)
+    impatient = Settings(limits=replace(QUICK, idle_seconds=0.05, tries=1))
+    with pytest.raises(TrustError, match="did not answer in time") as caught:
+        verify(connect(tmp_path, impatient), app(plain), DIGEST, POLICY)
+    assert "trust.unavailable" == caught.value.code
+
+
+LIES = {
+    "gzip": Fault(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b"{}")),
+    "longer": Fault(headers={"Content-Length": "1000000"}),
+    "cut": Fault(cut=10),
+    "elsewhere": Fault(status=307, headers={"Location": "ftp://elsewhere.test/x"}),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("lie", LIES)
+def test_registry_that_lies(tmp_path: Path, step: str, lie: str) -> None:
+    """About the form of an answer: an error of the registry, and never "unsigned" or "by somebody else"."""
+    with RegistrySimulator(referrers="referrers" in step) as server:
+        shelf(bundle=bundle_of(OTHER), legacy=legacy_of(KEY)).serve(server)
+        server.fail(step, LIES[lie], times=9)
+        impatient = Settings(limits=replace(QUICK, idle_seconds=0.1, tries=1))
+        with pytest.raises(KubeociError) as caught:
+            verify(connect(tmp_path, impatient), app(server), DIGEST, POLICY)
+    assert caught.value.code in {"trust.unavailable", "registry.digest_mismatch", "registry.unsafe_redirect"}
 
 
 @pytest.mark.parametrize("step", ["GET /v2/app/manifests/sha256:", "GET /v2/app/blobs"])
