@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeoci.cluster.login import Access, login
+from kubeoci.cluster.login import Access, Impersonation, login
 from kubeoci.errors import ClusterError
 
 CONFIG = """
@@ -46,9 +46,56 @@ def test_token_and_impersonation_become_headers() -> None:
     assert expected == list(login(Access(CONFIG)).headers)
 
 
+def impersonating(text: str) -> list[tuple[str, str]]:
+    """The headers but the first for a user entry with these fields."""
+    return list(login(Access(CONFIG.replace("as: bob, as-groups: [dev, ops]", text))).headers)[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("as: bob", [("User", "bob")]),
+        ("as: bob, as-uid: '7'", [("User", "bob"), ("Uid", "7")]),
+        (
+            "as: bob, as-user-extra: {Why/now: [a, b]}",
+            [("User", "bob"), ("Extra-why%2Fnow", "a"), ("Extra-why%2Fnow", "b")],
+        ),
+        ("as: bøb", [("User", "bøb".encode().decode("latin-1"))]),
+        ("as: ''", []),
+    ],
+)
+def test_all_of_as_is_sent(text: str, expected: list[tuple[str, str]]) -> None:
+    """User, uid and extra fields, as kubectl sends them."""
+    assert [(f"Impersonate-{name}", value) for name, value in expected] == impersonating(text)
+
+
+def test_setting_replaces_the_kubeconfig() -> None:
+    """`cluster.impersonate` counts alone: groups of another user must not stay."""
+    found = login(Access(CONFIG, impersonate=Impersonation("ann", ("a", "b"), "9"))).headers[1:]
+    names = ("User", "Group", "Group", "Uid")
+    assert list(zip((f"Impersonate-{name}" for name in names), ("ann", "a", "b", "9"), strict=True)) == list(found)
+
+
+@pytest.mark.parametrize(
+    ("whom", "told"),
+    [
+        (Impersonation("", ("a",)), "but no user"),
+        (Impersonation("", uid="7"), "but no user"),
+        (Impersonation("a\r\nX-Evil: 1"), "no header can carry"),
+        (Impersonation("a", ("",)), "no header can carry"),
+        (Impersonation(" a"), "no header can carry"),
+    ],
+)
+def test_bad_impersonation_is_refused(whom: Impersonation, told: str) -> None:
+    """Before any request: the server would refuse it, or take it for another header."""
+    with pytest.raises(ClusterError, match=told) as caught:
+        login(Access(CONFIG, impersonate=whom))
+    assert "cluster.config" == caught.value.code
+
+
 def test_failed_plugin_is_an_error() -> None:
-    """Requests must never go out anonymously because a credential plugin failed."""
-    with pytest.raises(ClusterError, match="its credential plugin failed"):
+    """Requests must never go out anonymously because a credential plugin failed; it is named without its folder."""
+    with pytest.raises(ClusterError, match="its credential plugin exist failed"):
         login(Access(CONFIG, context="two"))
 
 

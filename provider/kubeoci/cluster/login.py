@@ -2,7 +2,7 @@
 """From a kubeconfig to what a connection needs: the server, TLS and the headers that say who we are.
 
 The `kubernetes` package reads the file and runs its exec plugins. Three of its habits are mended here: a failed plugin
-is only logged there, impersonation (`as`) is passed over, and keys would stay on disk until the process ends.
+is only logged there, impersonation (`as…`) is passed over, and keys would stay on disk until the process ends.
 """
 
 import importlib
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kubeoci.errors import ClusterError
 
@@ -24,14 +25,24 @@ _DEFAULT = "~/.kube/config"
 
 
 @dataclass(frozen=True, slots=True)
+class Impersonation:
+    """Who to act as: the server checks whether we may. `groups` and `uid` mean nothing without a user."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """Which cluster. `kubeconfig` is a path or the YAML text itself; empty is `$KUBECONFIG`, then the default place.
 
-    `context` chooses one of its contexts; empty is its current one.
+    `context` chooses one of its contexts; empty is its current one. `impersonate` replaces whom the kubeconfig names.
     """
 
     kubeconfig: str = field(default="", repr=False)
     context: str = ""
+    impersonate: Impersonation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +73,12 @@ def login(access: Access) -> Login:
         except Exception as error:
             raise _fault(access, f"it cannot be used ({type(error).__name__})") from error
     if {"exec", "auth-provider"} & set(user) and not (configuration.api_key or configuration.cert_file):
-        raise _fault(access, "its credential plugin failed", advice="run the plugin by hand to see why")
+        raise _fault(access, f"its credential plugin{_plugin(user)} failed", advice="run it by hand to see why")
     proxy = configuration.proxy or ""
     if proxy and kubernetes.client.rest.should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
         proxy = ""
     headers = [("Authorization", configuration.api_key["BearerToken"])] if configuration.api_key else []
-    headers += _impersonation(user)
+    headers += _impersonation(access, user)
     return Login(configuration.host.rstrip("/"), tuple(headers), tls, configuration.tls_server_name or "", proxy)
 
 
@@ -130,10 +141,29 @@ def _names(plain: Mapping[str, Any], table: str) -> list[str]:
     return [str(getattr(item, "value", item).get("name")) for item in plain.get(table) or []]
 
 
-def _impersonation(user: Mapping[str, Any]) -> list[tuple[str, str]]:
-    headers = [("Impersonate-User", str(user["as"]))] if user.get("as") else []
-    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or []]
-    return headers + ([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else [])
+def _plugin(user: Mapping[str, Any]) -> str:
+    """The plugin's name, without its folder and arguments."""
+    command = str((user.get("exec") or {}).get("command") or "")
+    return f" {Path(command).name}" if command else ""
+
+
+def _impersonation(access: Access, user: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The headers that the server acts by, in the order of kubectl. Raises ClusterError for what no header can say."""
+    chosen = access.impersonate
+    extra = {} if chosen else user.get("as-user-extra") or {}
+    if chosen is None:
+        groups, uid = tuple(map(str, user.get("as-groups") or [])), str(user.get("as-uid") or "")
+        chosen = Impersonation(str(user.get("as") or ""), groups, uid)
+    headers = [("Impersonate-User", chosen.user)] if chosen.user else []
+    headers += [("Impersonate-Group", group) for group in chosen.groups]
+    headers += [("Impersonate-Uid", chosen.uid)] if chosen.uid else []
+    for key, values in extra.items():
+        headers += [(f"Impersonate-Extra-{quote(str(key).lower(), safe='')}", str(value)) for value in values or []]
+    if headers and not chosen.user:
+        raise _fault(access, "it impersonates groups, a uid or extra fields, but no user", advice="name the user too")
+    if any(not value.isprintable() or value != value.strip() or not value for _, value in headers):
+        raise _fault(access, "an impersonated name is empty, or holds characters that no header can carry")
+    return [(name, value.encode().decode("latin-1")) for name, value in headers]  # UTF-8, as kubectl sends it
 
 
 def _tls(configuration: Any) -> ssl.SSLContext | None:  # noqa: ANN401 - an untyped package
