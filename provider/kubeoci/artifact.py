@@ -35,7 +35,12 @@ CREATED = "org.opencontainers.image.created"
 SOURCE = "org.opencontainers.image.source"
 REVISION = "org.opencontainers.image.revision"
 
+HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+"""The layer of a Helm chart. Where it is selected, tags are read as those of charts (`ranges.select`)."""
+
 _KNOWN = frozenset({MANIFEST, DOCKER_MANIFEST}) | INDEXES
+_ATTESTATION = "vnd.docker.reference.type"  # BuildKit's mark on what it says about another child
+_SHOWN = 5
 _MAX_DEPTH = 16
 _MAX_SIZE = 1 << 62
 _FLUX_CONFIG = (
@@ -189,12 +194,19 @@ def select_layer(manifest: Manifest, media_type: str = "") -> Descriptor:
 
 
 def select_child(manifest: Manifest) -> Descriptor:
-    """The one artifact of an index, attestations aside. Raises `registry.unsupported` when there is another number."""
-    fitting = [child for child in manifest.children if "vnd.docker.reference.type" not in child.annotations]
+    """The one artifact of an index, attestations aside.
+
+    Raises `registry.unsupported` when there is another number, naming the digest and type of each that could be meant.
+    """
+    fitting = [child for child in manifest.children if _ATTESTATION not in child.annotations]
     if len(fitting) != 1:
+        named = [f"{child.digest} ({child.media_type})" for child in fitting[:_SHOWN]]
+        more = [f"{len(fitting) - _SHOWN} more"] if len(fitting) > _SHOWN else []
+        aside = len(manifest.children) - len(fitting)
         _unsupported(
-            f"the index points to {len(fitting)} artifacts ({_types(fitting)}), and only one could be meant",
-            "give the digest of one of them",
+            f"the index points to {len(fitting)} artifacts (attestations aside: {aside}), and only one could be meant: "
+            f"{', '.join([*named, *more]) or 'there is none'}",
+            "give the digest of one of them" if fitting else "",
         )
     return fitting[0]
 

@@ -4,10 +4,10 @@
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from kubeoci import artifact, untar
 from kubeoci.artifact import Manifest
 from kubeoci.digest import Digest
 from kubeoci.lifecycle.contract import Call
+from kubeoci.registry import layers
 from kubeoci.registry.protocols import Fetcher, Folder, Place, Store
 from kubeoci.registry.transport import Settings
 from kubeoci.untar import Contents
@@ -37,10 +37,5 @@ def pull(registry: Fetcher[P], repository: P, digest: Digest, media_type: str = 
 
     Raises `RegistryError` when it is not there or not what its digest says, `ArchiveError` when it cannot be unpacked.
     """
-    manifest = artifact.parse(registry.manifest(repository, digest))
-    if manifest.children:  # an index: fine where only one of its artifacts can be meant
-        child = artifact.select_child(manifest)
-        manifest = artifact.parse(registry.manifest(repository, child.digest), child.media_type)
-    layer = artifact.select_layer(manifest, media_type)
-    with registry.blob(repository, layer) as blob:
-        return Pulled(digest, manifest, untar.read(blob, layer.media_type))
+    manifest, contents = layers.extract(registry, repository, digest, media_type)
+    return Pulled(digest, manifest, contents)

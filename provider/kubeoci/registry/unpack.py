@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers on their way to disk: nothing is written outside of one folder, and no file is ever seen half written."""
 
+import contextlib
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from kubeoci import untar
+from kubeoci.artifact import Format
 from kubeoci.errors import ArchiveError, FilesError
 
 _BLOCK = 1 << 20
@@ -45,15 +47,19 @@ def write(path: Path, blocks: Iterable[bytes], *, executable: bool = False) -> N
     except OSError as error:
         raise FilesError("files.invalid", f"it cannot be written: {error.strerror}", where=str(path)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
-def unpack(root: Path, folder: Path, blob: BinaryIO, media_type: str) -> None:
-    """Write the files of an archive below `folder`, which is `root` or inside it; what was there else stays.
+def unpack(root: Path, folder: Path, blob: BinaryIO, *, below: str = "") -> None:
+    """Write the files of a compressed tar below `folder`, which is `root` or inside it; what was there else stays.
 
-    Nothing is written unless all of the archive can be. Raises `archive.unsafe`, `files.invalid`.
+    With `below`, all their names must begin with this folder. Nothing is written unless all of the archive can be.
+    Raises `archive.unsafe`, `files.invalid`.
     """
-    found = untar.read(blob, media_type).files
+    found = untar.read(blob, Format.OCI.layer_type).files
+    if strangers := [name for name in found if below and not name.startswith(f"{below}/")]:
+        raise ArchiveError("archive.unsafe", f"{strangers[0]!r:.200} lies outside of its folder {below!r:.200}")
     paths = {name: inside(root, (folder.relative_to(root) / name).as_posix()) for name in found}
     for name, entry in found.items():
         write(paths[name], [entry.data], executable=entry.executable)
