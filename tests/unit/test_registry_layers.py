@@ -164,7 +164,7 @@ REFUSED: dict[str, tuple[Callable[[Shelf], Digest], str, str]] = {
     "index of two": (
         two,
         "",
-        rf"2 artifacts \(attestations aside: 1\), .* meant: (sha256:.{{64}} \({re.escape(MANIFEST)}\)[,;] ){{2}}give the",
+        rf"2 artifacts \(attestations aside: 1\), .*: (sha256:.{{64}} \({re.escape(MANIFEST)}\)[,;] ){{2}}give the",
     ),
     "index of many": (
         lambda shelf: shelf.index(*(shelf.image((FLUX, bytes([number]))) for number in range(9))),
