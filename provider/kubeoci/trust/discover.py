@@ -119,10 +119,10 @@ class Search(Generic[P]):
         if len(raw) != entry.size:
             what = f"the manifest has {len(raw)} bytes, and is listed with {entry.size}"
             raise RegistryError("registry.digest_mismatch", what, where=f"{self.place}@{entry.digest}")
-        manifest = _parsed(raw)
+        document, manifest = _parsed(raw)
         if not (entry.artifact_type.startswith(bundle.TYPE_PREFIX) or _says_bundle(manifest)):
             return None
-        return bundle.read(self._blob(_bundle_layer(raw, manifest, self.digest), self.limits.max_bundle_bytes))
+        return bundle.read(self._blob(_bundle_layer(document, manifest, self.digest), self.limits.max_bundle_bytes))
 
     def _legacy(self, layer: Descriptor) -> LegacySignature:
         return simplesigning.read(self._blob(layer, self.limits.max_payload_bytes), layer.annotations)
@@ -188,11 +188,10 @@ def _check_size(what: str, descriptor: Descriptor, max_bytes: int) -> None:
         strict.exceeded(what, f"has {descriptor.size} bytes, and {max_bytes} are read")
 
 
-def _parsed(raw: bytes) -> Manifest:
-    """A manifest whose names are unique in any case. Raises `Rejected`."""
-    strict.document(raw, "the manifest")
+def _parsed(raw: bytes) -> tuple[strict.Members, Manifest]:
+    """A manifest whose names are unique in any case: all of it, and what is known of it. Raises `Rejected`."""
     try:
-        return artifact.parse(raw)
+        return strict.document(raw, "the manifest"), artifact.parse(raw)
     except RegistryError as error:
         raise Rejected(Reason.MALFORMED, error.what) from error
 
@@ -204,11 +203,11 @@ def _says_bundle(manifest: Manifest) -> bool:
     )
 
 
-def _bundle_layer(raw: bytes, manifest: Manifest, digest: Digest) -> Descriptor:
+def _bundle_layer(document: strict.Members, manifest: Manifest, digest: Digest) -> Descriptor:
     """The one layer of an image manifest whose subject is `digest`. Raises `Rejected`."""
     if manifest.media_type != MANIFEST:
         strict.malformed("the manifest", "is no image manifest")
-    subject = strict.mapping(strict.document(raw, "the manifest").get("subject"), "the manifest's subject")
+    subject = strict.mapping(document.get("subject"), "the manifest's subject")
     if subject.get("digest") != digest:
         strict.malformed("the manifest's subject", "is another artifact")
     if len(manifest.layers) != 1 or not manifest.layers[0].media_type.startswith(bundle.TYPE_PREFIX):
@@ -218,7 +217,7 @@ def _bundle_layer(raw: bytes, manifest: Manifest, digest: Digest) -> Descriptor:
 
 def _signature_layers(raw: bytes) -> list[Descriptor]:
     """The layers of the manifest under the tag that are signatures. Raises `Rejected`."""
-    manifest = _parsed(raw)
+    _, manifest = _parsed(raw)
     if manifest.media_type not in {MANIFEST, DOCKER_MANIFEST}:
         strict.malformed("the manifest", "is no image manifest")
     return [layer for layer in manifest.layers if layer.media_type == simplesigning.LAYER_TYPE]
