@@ -39,7 +39,6 @@ def no_signature(where: str) -> TrustError:
     return TrustError(
         "trust.no_signature",
         f"no matching signatures were found for '{where}': there is no signature at all",
-        where=where,
         advice="sign it, or correct the reference",
     )
 
@@ -48,7 +47,7 @@ def no_match(where: str, attempts: Sequence[Attempt]) -> TrustError:
     """There are signatures, and none of them is by whom the policy names."""
     told = "; ".join(str(attempt) for attempt in attempts)
     return TrustError(
-        "trust.no_match", f"no matching signatures were found for '{where}': {told}", where=where,
+        "trust.no_match", f"no matching signatures were found for '{where}': {told}",
         advice="have it signed by whom the policy names, or correct `verify`",
     )  # fmt: skip
 

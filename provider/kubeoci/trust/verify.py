@@ -116,5 +116,7 @@ def _failure(where: str, attempts: Sequence[Attempt]) -> TrustError:
     if not attempts:
         return faults.no_signature(where)
     if unread := [str(attempt) for attempt in attempts if attempt.reason is Reason.LIMIT]:
-        return faults.limit(where, f"no matching signatures were found for '{where}': {'; '.join(unread)}")
+        return faults.limit(
+            where, f"no matching signatures were found, and not all were looked at: {'; '.join(unread)}"
+        )
     return faults.no_match(where, attempts)
