@@ -35,14 +35,14 @@ class Layer:
     size: int
 
 
-def write(tree: Tree, sink: BinaryIO, limits: Limits | None = None) -> Layer:
-    """Write `tree` to `sink`, reading each file once, in blocks.
+def write(tree: Tree, sink: BinaryIO, limits: Limits | None = None, *, root: str = ".") -> Layer:
+    """Write `tree` to `sink`, reading each file once, in blocks. All of it lies in the folder `root`.
 
     Raises `FilesError` `files.changed` when a file is not what it was when the tree was read, and `files.invalid`
     when the result is larger than what `kubeoci.untar` would accept. `sink` then holds a part, which is worthless.
     """
     gzip = _Gzip(sink)
-    for path, file in _entries(tree):
+    for path, file in _entries(tree, root):
         if file is None:
             gzip.write(_header(path, b"5", 0o755, 0))
             continue
@@ -96,17 +96,18 @@ def _check_size(layer: Layer, expanded: int, limits: Limits) -> None:
         )
 
 
-def _entries(tree: Tree) -> Iterator[tuple[str, File | None]]:
-    """Every directory (None) and file, depth first, each directory by the bytes of its names; the root is `.`."""
+def _entries(tree: Tree, root: str) -> Iterator[tuple[str, File | None]]:
+    """Every directory (None) and file, depth first, each directory by the bytes of its names; `root` first."""
     entries: dict[tuple[bytes, ...], File | None] = {}
     for file in tree.files:
         parts = tuple(file.path.encode().split(b"/"))
         for end in range(1, len(parts)):
             entries[parts[:end]] = None
         entries[parts] = file
-    yield ".", None
+    yield root, None
+    above = "" if root == "." else f"{root}/"
     for parts in sorted(entries):
-        yield b"/".join(parts).decode(), entries[parts]
+        yield above + b"/".join(parts).decode(), entries[parts]
 
 
 def _header(path: str, kind: bytes, mode: int, size: int) -> bytes:

@@ -125,6 +125,15 @@ def test_the_tar_command_reads_it(tmp_path: Path) -> None:
     assert tree.of({"a/b": b"1", "c.yaml": b"2", "n" * 150: b"3"}, {"a/b"}) == tree.read(tmp_path / "out")
 
 
+def test_a_folder_has_a_name() -> None:
+    """All lies in it, in the order that it has without; nothing is beside it, not even the root."""
+    sink = io.BytesIO()
+    layer = archive.write(tree.of({"a/x": b"1", "a-1": b"2"}), sink, root="dir")
+    with tarfile.open(fileobj=io.BytesIO(sink.getvalue())) as tar:
+        assert ["dir", "dir/a", "dir/a/x", "dir/a-1"] == tar.getnames()
+    assert hashlib.sha256(gzip.decompress(sink.getvalue())).hexdigest() == layer.diff_id[7:]
+
+
 def test_an_empty_tree_is_an_archive() -> None:
     """No files at all still give a readable archive with the root in it."""
     assert {} == untar.read(io.BytesIO(packed({})), TYPE).files

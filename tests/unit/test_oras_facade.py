@@ -2,7 +2,9 @@
 """kubeoci.registry.oras: oras-py's surface on our transport, against a simulated registry and oras-py itself."""
 
 import ast
+import gzip
 import inspect
+import io
 import json
 import re
 import subprocess
@@ -16,7 +18,7 @@ import oras.layout.layout
 import oras.provider
 import pytest
 
-from kubeoci import artifact, digest, reference
+from kubeoci import archive, artifact, digest, reference, tree
 from kubeoci.errors import FilesError, InputError, KubeociError, RegistryError
 from kubeoci.registry import entries, titled
 from kubeoci.registry import oras as facade
@@ -115,6 +117,33 @@ def test_a_subject_finds_what_is_attached(server: RegistrySimulator, client: Oci
     client.push(f"{server.host}/app:about", files=["a.txt"], subject=subject, quiet=True)
     found = list_referrers(client._client(), reference.parse(target).repository, name)  # noqa: SLF001 - any client will do
     assert [server.tags["app"]["about"]] == [one.digest for one in found]
+
+
+def test_folders_say_that_they_are_folders(server: RegistrySimulator, client: OciRegistry) -> None:
+    """To the oras program by annotations, with the digest of the tar; a file has none of them."""
+    client.push(f"{server.host}/app:v1", files=["a.txt", "dir"], quiet=True)
+    file, folder = client.get_manifest(f"{server.host}/app:v1")["layers"]
+    inner = digest.of(gzip.decompress(server.blobs["app"][folder["digest"]]))
+    notes = {titled.TITLE: "dir", titled.UNPACK: "true", titled.CONTENT_DIGEST: inner}
+    assert (notes, {titled.TITLE: "a.txt"}) == (folder["annotations"], file["annotations"])
+
+
+def test_folders_of_the_oras_program_are_unpacked(
+    tmp_path: Path, server: RegistrySimulator, client: OciRegistry
+) -> None:
+    """Whatever their media type; the names in it begin with the title, which may be a path."""
+    client.push(f"{server.host}/app:v1", files=["dir:application/x"], quiet=True)
+    client.pull(f"{server.host}/app:v1", outdir=str(tmp_path / "one"))
+    assert files(tmp_path / "one") == {name: text for name, text in ALL.items() if name.startswith("dir/")}
+    stream = io.BytesIO()
+    archive.write(tree.of({"x": b"1"}), stream, root="a/b")
+    layer = {"mediaType": "a/b", "digest": digest.of(stream.getvalue()), "size": len(stream.getvalue())}
+    server.blobs["app"][layer["digest"]] = stream.getvalue()
+    manifest = client.get_manifest(f"{server.host}/app:v1")
+    manifest["layers"] = [layer | {"annotations": {titled.TITLE: "a/b", titled.UNPACK: "true"}}]
+    client.upload_manifest(manifest, f"{server.host}/app:v2")
+    client.pull(f"{server.host}/app:v2", outdir=str(tmp_path / "two"))
+    assert files(tmp_path / "two") == {"a/b/x": "1"}
 
 
 @pytest.mark.filterwarnings("ignore")  # of oras-py and tarfile

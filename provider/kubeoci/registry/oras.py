@@ -37,7 +37,7 @@ from kubeoci.registry.download import check_body, check_told
 from kubeoci.registry.parallel import TRANSFERS, together
 from kubeoci.registry.protocols import DELETE, PULL, PUSH
 from kubeoci.registry.remote import Registry, Shared
-from kubeoci.registry.titled import DIRECTORY, TITLE, Source, opener, source, split
+from kubeoci.registry.titled import DIRECTORY, TITLE, UNPACK, Source, opener, source, split
 from kubeoci.registry.transport import Request, Settings
 from kubeoci.registry.unpack import blocks, inside, unpack, write
 
@@ -216,6 +216,8 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
     ) -> list[str]:
         """Write each layer to a file with its title below `outdir`, or unpack it there if it is a folder; their paths.
 
+        A folder is what says so, as the oras program writes it, or what has its media type, as oras-py writes it.
+
         Raises `archive.unsafe` for a title that leaves `outdir`, and for everything that `untar` refuses.
         """
         _refuse_config(config_path)
@@ -227,13 +229,16 @@ class OciRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras-py has 
         root = Path(outdir or tempfile.mkdtemp(prefix="kubeoci-"))
         paths = []
         for layer in found.layers:
-            path = inside(root, layer.annotations.get(TITLE, layer.digest))
+            title = layer.annotations.get(TITLE, layer.digest)
+            path = inside(root, title)
             if not overwrite and path.exists():
                 _LOG.warning("%s exists and is kept", path)
                 continue
             with client.blob(place.repository, layer) as blob:
-                if layer.media_type == DIRECTORY:
-                    unpack(root, path.parent, blob, layer.media_type)
+                if layer.annotations.get(UNPACK) == "true" and TITLE in layer.annotations:
+                    unpack(root, root, blob, below=title)
+                elif layer.media_type == DIRECTORY:
+                    unpack(root, path.parent, blob)
                 else:
                     write(path, blocks(blob))
             paths.append(str(path))

@@ -2,25 +2,27 @@
 """Files and folders as blobs with a title, the way the oras tools lay them out.
 
 A file is one blob as it is. A folder is an archive whose entries lie below the folder's own name; it is packed as
-`OCIArtifact` packs one, but with nothing ignored, so equal folders have equal digests.
+`OCIArtifact` packs one, but with nothing ignored, so equal folders have equal digests. Its annotations tell the oras
+program to unpack it, and the digest of the tar in it; oras-py goes by the media type.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from kubeoci import archive
 from kubeoci import digest as digests
 from kubeoci import tree as trees
-from kubeoci.artifact import Descriptor
+from kubeoci.artifact import Descriptor, Format
 from kubeoci.digest import Digest
 from kubeoci.errors import FilesError
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.unpack import blocks
 
 TITLE = "org.opencontainers.image.title"
-DIRECTORY = "application/vnd.oci.image.layer.v1.tar+gzip"
+UNPACK = "io.deis.oras.content.unpack"
+CONTENT_DIGEST = "io.deis.oras.content.digest"
+DIRECTORY = Format.OCI.layer_type
 FILE = "application/vnd.oci.image.layer.v1.tar"
 
 Source = tuple[Descriptor, Callable[[], BinaryIO]]
@@ -60,11 +62,11 @@ def source(name: str, media_type: str, annotations: Mapping[str, str], cache: Ca
 
 def _folder(path: Path, title: str, media_type: str, annotations: Mapping[str, str], cache: Cache) -> Source:
     packed = trees.read(path, ignore=("!**",), sourceignore=False)
-    below = tuple(replace(file, path=f"{title}/{file.path}") for file in packed.files)
     with cache.stage() as stage:
-        layer = archive.write(replace(packed, files=below), stage.file)
+        layer = archive.write(packed, stage.file, root=title)
         stage.commit(layer.digest)
-    return Descriptor(media_type, layer.digest, layer.size, annotations), lambda: _cached(cache, layer.digest)
+    notes = {UNPACK: "true", CONTENT_DIGEST: layer.diff_id, **annotations}
+    return Descriptor(media_type, layer.digest, layer.size, notes), lambda: _cached(cache, layer.digest)
 
 
 def _file(path: Path, media_type: str, annotations: Mapping[str, str]) -> Source:
