@@ -331,6 +331,31 @@ def test_errors_of_a_reader_are_a_verdict() -> None:
         guarded(broken, (KeyError,))
 
 
+class PanicException(BaseException):
+    """What a library in Rust raises where it gives up."""
+
+
+@pytest.mark.parametrize("error", [ValueError, RecursionError, MemoryError, PanicException])
+def test_whatever_breaks_is_a_verdict(error: type[BaseException]) -> None:
+    """Even what is no `Exception`."""
+
+    def broken() -> Digest:
+        raise error
+
+    assert isinstance(guarded(broken), Rejected)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_end_of_the_program_is_none(error: type[BaseException]) -> None:
+    """The user's wish has nothing to do with a signature."""
+
+    def stopped() -> Digest:
+        raise error
+
+    with pytest.raises(error):
+        guarded(stopped)
+
+
 def test_stream_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails while a blob is read is no signature, and no end."""
     registry = attached(referrer(BLOB)).memory()

@@ -165,7 +165,9 @@ def guarded(judge: Callable[[], T], passing: tuple[type[Exception], ...] = ()) -
         return verdict
     except passing:
         raise
-    except Exception as error:  # noqa: BLE001 - what a stranger's bytes bring about must not pass, and not end the search
+    except BaseException as error:  # a panic of a library in Rust is no `Exception`
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         return Rejected(Reason.MALFORMED, f"it cannot be judged ({type(error).__name__})")
 
 
