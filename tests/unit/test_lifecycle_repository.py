@@ -109,6 +109,23 @@ def test_tags_of_equal_precedence_must_agree(world: World) -> None:
     assert "same precedence" in result.failures[0]
 
 
+def test_copied_layer_is_taken_as_it_is(world: World) -> None:
+    """No pattern leaves a file of it out; one of the program would have no effect and is refused."""
+    (world.folder / "deploy").mkdir(exist_ok=True)
+    files = {"a.yaml": FLAGS, ".sourceignore": "a.yaml\n"}
+    for name, text in files.items():
+        (world.folder / name).write_text(text)
+    program = {"url": f"{world.registry.host}/app", "path": str(world.folder), "tags": ["dev"], "sourceignore": False}
+    artifact.create(world.call(), artifact.check(world.call(), {}, program).inputs)
+    assert {} == world.check()["objects"]
+    copied = world.check(layerSelector={"operation": "copy"})
+    assert ["ConfigMap/shop/flags"] == list(copied["objects"])
+    refused = repository.check(
+        world.call(), {}, world.program(layerSelector={"operation": "copy"}, ignore=["*.md"])
+    ).failures
+    assert refused[0].startswith("ignore: has no effect on a layer that is copied")
+
+
 def test_tag_is_resolved_once_per_command(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tag that moves between preview and update does not move the update."""
     monkeypatch.setattr(command, "ident", lambda: "7-42")

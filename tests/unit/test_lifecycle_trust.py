@@ -23,7 +23,7 @@ from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE
 PAIR, OTHER = keys.generate("pw"), keys.generate("pw")
 PRINT, OTHER_PRINT = (keys.public_key(pair.public, "").fingerprint for pair in (PAIR, OTHER))
 SIGN: dict[str, Any] = {"key": Secret(PAIR.private), "password": Secret("pw")}
-VERIFY: dict[str, Any] = {"provider": "cosign", "keys": [PAIR.public]}
+VERIFY: dict[str, Any] = {"keys": [PAIR.public]}
 
 
 @dataclass
@@ -278,7 +278,6 @@ def test_refresh_finds_a_lost_signature(world: World) -> None:
 
 
 POLICIES: dict[str, tuple[dict[str, Any], str]] = {
-    "no provider": ({"keys": [PAIR.public]}, "verify.provider: is missing"),
     "notation": ({"provider": "notation", "keys": [PAIR.public]}, "verify.provider: notation is not in this release"),
     "unknown provider": ({"provider": "gpg", "keys": [PAIR.public]}, "verify.provider: 'gpg' is not possible here"),
     "unknown key": ({"provider": "cosign", "key": PAIR.public}, "verify.key: there is no such property"),
@@ -302,6 +301,14 @@ POLICIES: dict[str, tuple[dict[str, Any], str]] = {
     "root without log": (
         {"provider": "cosign", "keys": [PAIR.public], "trustedRoot": "{}"},
         "verify.trustedRoot: has no effect on keys without requireTlog",
+    ),
+    "two roots": (
+        {**VERIFY, "requireTlog": True, "trustedRoot": "{}", "trustedRootSecretRef": {"name": "root"}},
+        "verify.trustedRoot: trustedRootSecretRef is given as well",
+    ),
+    "secret root without log": (
+        {**VERIFY, "trustedRootSecretRef": {"name": "root"}},
+        "verify.trustedRootSecretRef: has no effect on keys without requireTlog",
     ),
     "bad root": (
         {"provider": "cosign", "keys": [PAIR.public], "requireTlog": True, "trustedRoot": "{}"},

@@ -127,7 +127,7 @@ NESTED: dict[str, tuple[str, Any, Any]] = {
     "inner class": (
         "verify",
         pulumi_kubeoci.VerifyArgs(secret_ref=pulumi_kubeoci.SecretRefArgs(name="keys"), annotations={"on_call": "x"}),
-        {"provider": "cosign", "secretRef": {"name": "keys"}, "annotations": {"on_call": "x"}},
+        {"secretRef": {"name": "keys"}, "annotations": {"on_call": "x"}},
     ),
     "list of objects": (
         "verify",

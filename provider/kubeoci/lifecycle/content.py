@@ -5,8 +5,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubeoci import artifact, ignore, objects, ranges
 from kubeoci import digest as digests
-from kubeoci import ignore, objects, ranges
 from kubeoci.cluster.display import documents
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.rest import Access
@@ -113,7 +113,8 @@ def _named(registry: Resolver[Place], place: Place, tag: str) -> Digest:
 
 def _select(tags: list[str], registry: Resolver[Place], given: RepositoryInputs) -> Resolved:
     """The highest tag in the range. Tags of equal precedence (`1.0.0+a`, `1.0.0+b`) must name the same artifact."""
-    selection = ranges.select(tags, ranges.parse(given.ref.semver), given.ref.semver_filter)
+    are_charts = given.layer_media_type == artifact.HELM_CHART
+    selection = ranges.select(tags, ranges.parse(given.ref.semver), given.ref.semver_filter, are_charts=are_charts)
     tags = [selection.tag, *selection.tied]
     found = {tag: _named(registry, given.repository, tag) for tag in tags}
     if len(set(found.values())) > 1:
@@ -139,7 +140,7 @@ def load(
         may_wait: whether `Pending` is raised for a Secret that is not there.
     """
     place = access(given) if ask_cluster else None
-    source = (digest, given.layer_media_type, given.path, given.ignore)
+    source = (digest, given.layer_media_type, given.is_copied, given.path, given.ignore)
     shape = (*source, given.namespace, given.target_namespace, place)
     found = call.session.contents.get(shape)
     if found is None:
@@ -150,9 +151,7 @@ def load(
 
 
 def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
-    everything = {path: entry.data for path, entry in pulled.contents.files.items()}
-    patterns = ignore.for_source(ignore.collect(everything) + ignore.compile_patterns(given.ignore))
-    files = {path: data for path, data in everything.items() if not patterns.ignores(path, is_dir=False)}
+    files, warnings = _chosen(given, {path: entry.data for path, entry in pulled.contents.files.items()})
     scopes = _Scopes(call, given, ask_cluster=ask_cluster)
     loaded = objects.load(
         files,
@@ -166,8 +165,17 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         files={path: f"sha256:{hashlib.sha256(data).hexdigest()}" for path, data in sorted(files.items())},
         objects=loaded.objects,
         documents=documents(loaded.objects, Masks(item.body for item in loaded.objects)),
-        warnings=(*patterns.warnings, *pulled.contents.warnings, *loaded.warnings),
+        warnings=(*warnings, *pulled.contents.warnings, *loaded.warnings),
     )
+
+
+def _chosen(given: RepositoryInputs, everything: dict[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The files that count, and what is odd about the patterns; a layer that is copied is taken as it is."""
+    if given.is_copied:
+        return everything, ()
+    patterns = ignore.for_source(ignore.collect(everything) + ignore.compile_patterns(given.ignore))
+    files = {path: data for path, data in everything.items() if not patterns.ignores(path, is_dir=False)}
+    return files, tuple(patterns.warnings)
 
 
 class _Scopes:

@@ -69,6 +69,7 @@ class RepositoryInputs:
     secrets: reach.Names
     ref: "Ref"
     layer_media_type: str
+    is_copied: bool
     verify: Verify | None
     path: str
     ignore: tuple[str, ...]
@@ -145,6 +146,9 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     if place and (place.tag or place.digest):
         reader.fault("url", "names a tag or digest", "give it as ref.tag or ref.digest")
     kubeconfig, context = _cluster(reader, config)
+    media_type, operation = _selector(reader)
+    if operation == "copy" and reader.raw("ignore"):
+        reader.fault("ignore", "has no effect on a layer that is copied", "leave it out", code="input.unknown")
     interval = reader.text("interval")
     reader.seconds("interval", 0.0)
     settings = RepositoryInputs(
@@ -152,7 +156,8 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         access=access.read(reader, place),
         secrets=reach.read(reader, place),
         ref=_ref(reader),
-        layer_media_type=_selector(reader),
+        layer_media_type=media_type,
+        is_copied=operation == "copy",
         verify=verifying.read(reader),
         path=reader.text("path"),
         ignore=_ignore(reader),
@@ -271,12 +276,12 @@ def _ref(reader: Reader) -> Ref:
     return ref
 
 
-def _selector(reader: Reader) -> str:
+def _selector(reader: Reader) -> tuple[str, str]:
+    """(media type, operation) of `layerSelector`."""
     section = reader.section("layerSelector", ("mediaType", "operation"))
     if section is None:
-        return ""
-    section.choice("operation", ("extract",), "extract")
-    return section.text("mediaType")
+        return "", "extract"
+    return section.text("mediaType"), section.choice("operation", ("extract", "copy"), "extract")
 
 
 def _cluster(reader: Reader, config: Values) -> tuple[str, str]:

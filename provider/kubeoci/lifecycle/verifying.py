@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from kubeoci.trust.roots import TrustedRoot
 
 _KEYS: Final = ("keys", "secretRef", "requireTlog")
-_KEYLESS: Final = ("matchOIDCIdentity", "trustedRoot")
+_KEYLESS: Final = ("matchOIDCIdentity", "trustedRoot", "trustedRootSecretRef")
 _CLAIMS: Final = ("predicates", "annotations", "reference", "formats")
 _INPUTS: Final = ("provider", *_KEYS, *_KEYLESS, *_CLAIMS)
 _PUBLIC: Final = ".pub"
+_ROOT: Final = "trusted_root.json"  # as Flux names it
 _PROMISED: Final = "promised"
 _NAMES: Final = {
     "signature_manifest": "signatureManifest",
@@ -53,6 +54,7 @@ class Verify:
     secret: str = ""
     identities: tuple[tuple[str, str], ...] = ()
     trusted_root: str = field(default="", repr=False)
+    root_secret: str = ""
     require_tlog: bool = False
     predicates: tuple[str, ...] | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -74,7 +76,7 @@ def read(reader: Reader) -> Verify | None:
     section = reader.section("verify", _INPUTS)
     if section is None:
         return None
-    if section.text("provider", required=True) == "notation":
+    if section.text("provider") == "notation":
         section.fault("provider", "notation is not in this release", "use cosign", code="trust.bad_policy")
     else:
         section.choice("provider", ("cosign",), "cosign")
@@ -83,6 +85,7 @@ def read(reader: Reader) -> Verify | None:
         secret=secrets.name_of(section, "secretRef"),
         identities=_identities(section),
         trusted_root=section.text("trustedRoot"),
+        root_secret=secrets.name_of(section, "trustedRootSecretRef"),
         require_tlog=section.boolean("requireTlog", default=False),
         predicates=section.texts("predicates") if section.raw("predicates") is not None else None,
         annotations=section.table("annotations"),
@@ -173,11 +176,11 @@ def _policy(call: Call, given: Verify, keeper: Keeper) -> "KeyPolicy | KeylessPo
     }
     if given.identities:
         matches = tuple(matching.IdentityMatch(issuer_regex=one, subject_regex=two) for one, two in given.identities)
-        return policy.KeylessPolicy(matches, _root(given), **claims)
+        return policy.KeylessPolicy(matches, _root(call, given, keeper), **claims)
     texts = {f"verify.keys[{index}]": text for index, text in enumerate(given.keys)}
     texts |= _of_secret(call, given, keeper) if given.secret else {}
     found = tuple(keys.public_key(text, name) for name, text in texts.items())
-    root = _root(given) if given.require_tlog else None
+    root = _root(call, given, keeper) if given.require_tlog else None
     return policy.KeyPolicy(found, given.require_tlog, root, **claims)
 
 
@@ -212,8 +215,11 @@ def _check_sources(section: Reader, found: Verify) -> None:
         return
     if (named == ["keys"] and not found.keys) or (named == ["matchOIDCIdentity"] and not found.identities):
         section.fault(named[0], "is empty: nobody could have signed", "name at least one", code)
-    if found.trusted_root and not (found.identities or found.require_tlog):
-        section.fault("trustedRoot", "has no effect on keys without requireTlog", "leave it out", code)
+    for name in ("trustedRoot", "trustedRootSecretRef"):
+        if section.values.get(name) is not None and not (found.identities or found.require_tlog):
+            section.fault(name, "has no effect on keys without requireTlog", "leave it out", code)
+    if found.trusted_root and found.root_secret:
+        section.fault("trustedRoot", "trustedRootSecretRef is given as well", "give one of the two", code)
     if found.identities and section.values.get("requireTlog") is not None:
         section.fault("requireTlog", "has no effect on identities: their log is always checked", "leave it out", code)
 
@@ -241,10 +247,16 @@ def _check_parts(section: Reader, found: Verify) -> None:
         check("trustedRoot", lambda: roots.read(found.trusted_root, source="verify.trustedRoot", is_users=True))
 
 
-def _root(given: Verify) -> "TrustedRoot":
-    """The trusted root that is given."""
+def _root(call: Call, given: Verify, keeper: Keeper) -> "TrustedRoot":
+    """The trusted root that is given, as text or in a Secret."""
     from kubeoci.trust import roots  # noqa: PLC0415 - loads cryptography
 
+    if given.root_secret:
+        found = secrets.wanted(call, keeper, given.root_secret, "verify.trustedRootSecretRef")
+        if not (text := found.text(_ROOT)):
+            what = f"{found} has no key {_ROOT}"
+            raise TrustError("trust.trust_root", what, where="verify.trustedRootSecretRef", advice="store it there")
+        return roots.read(text, source=str(found), is_users=True)
     if not given.trusted_root:
         what = "the root of the public Sigstore is not fetched in this release"
         raise TrustError("trust.trust_root", what, where="verify", advice="give its text as `trustedRoot`")

@@ -64,11 +64,12 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
     "Verify": (
         "Who must have signed an artifact: keys, or identities. What is not signed so fails the preview.",
         {
-            "provider": ("string", "`cosign`."),
+            "provider": ("string", "`cosign` (default)."),
             "keys": ("[string]", "PEM texts of public keys; one of them is enough."),
             "secretRef": ("SecretRef", "A Secret whose keys that end with `.pub` are public keys."),
             "matchOIDCIdentity": ("[OIDCIdentity]", "Identities of keyless signatures; one of them is enough."),
             "trustedRoot": ("string", "Text of a trusted_root.json. Default: that of the public Sigstore."),
+            "trustedRootSecretRef": ("SecretRef", "A Secret whose key `trusted_root.json` has that text."),
             "requireTlog": ("boolean", "With keys: demand an entry of a transparency log as well. Default: false."),
             "predicates": ("[string]", "Accepted predicate types. Default: that of `cosign sign`."),
             "annotations": ("{string}", "Annotations that must have been signed along."),
@@ -208,7 +209,6 @@ _REQUIRED: Final = {
     "OIDCIdentity": ["issuer", "subject"],
     "SecretRef": ["name"],
     "Signature": ["digest", "format", "manifest", "signature"],
-    "Verify": ["provider"],
 }
 
 _ABOUT: Final = {

@@ -116,11 +116,12 @@ TextMap: TypeAlias = pulumi.Input[Mapping[str, pulumi.Input[str]]]
 class VerifyArgs:
     """Who must have signed an artifact: `keys` or `secret_ref`, or else `match_oidc_identity`."""
 
-    provider: pulumi.Input[str] = "cosign"
+    provider: pulumi.Input[str] | None = None
     keys: Texts | None = None
     secret_ref: SecretRef | None = None
     match_oidc_identity: OIDCIdentities | None = None
     trusted_root: pulumi.Input[str] | None = None
+    trusted_root_secret_ref: SecretRef | None = None
     require_tlog: pulumi.Input[bool] | None = None
     predicates: Texts | None = None
     annotations: TextMap | None = None
@@ -129,13 +130,14 @@ class VerifyArgs:
 
 
 class VerifyArgsDict(TypedDict, total=False):
-    """`VerifyArgs` as a dict; `provider` is required."""
+    """`VerifyArgs` as a dict."""
 
-    provider: Required[pulumi.Input[str]]
+    provider: pulumi.Input[str]
     keys: Texts
     secret_ref: SecretRef
     match_oidc_identity: OIDCIdentities
     trusted_root: pulumi.Input[str]
+    trusted_root_secret_ref: SecretRef
     require_tlog: pulumi.Input[bool]
     predicates: Texts
     annotations: TextMap
@@ -266,6 +268,7 @@ NESTED: Final[dict[str, type]] = {
     "secret_ref": SecretRefArgs,
     "cert_secret_ref": SecretRefArgs,
     "proxy_secret_ref": SecretRefArgs,
+    "trusted_root_secret_ref": SecretRefArgs,
     "verify": VerifyArgs,
     "match_oidc_identity": OIDCIdentityArgs,
     "sign": SignArgs,
