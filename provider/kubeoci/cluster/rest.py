@@ -327,7 +327,11 @@ class Rest:
     def _raise_unreachable(self, error: Exception) -> NoReturn:
         import urllib3  # noqa: PLC0415 - as above
 
-        reason = str(error).rsplit(": ", 1)[-1] if isinstance(error, urllib3.exceptions.NewConnectionError) else error
+        reason: object = error
+        if isinstance(error, urllib3.exceptions.TimeoutError):
+            reason = "it took too long to answer"
+        elif isinstance(error, urllib3.exceptions.NewConnectionError):
+            reason = str(error).rsplit(": ", 1)[-1]
         advice = "check that the API server runs and that the kubeconfig names it"
         told = ClusterError("cluster.unreachable", f"no connection: {reason}", where=self.server, advice=advice)
         broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
