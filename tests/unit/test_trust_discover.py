@@ -356,6 +356,16 @@ def test_end_of_the_program_is_none(error: type[BaseException]) -> None:
         guarded(stopped)
 
 
+def test_manifest_is_parsed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that does not look at what it sends, as a cache does not, makes no difference."""
+    raw = referrer(BLOB, schemaVersion=1)
+    registry = attached(referrer(BLOB)).memory()
+    listed = [Descriptor(MANIFEST, digests.of(raw), len(raw))]
+    monkeypatch.setattr(registry, "referrers", lambda *_: listed)
+    monkeypatch.setattr(registry, "manifest", lambda *_: raw)
+    assert [Reason.MALFORMED] == [verdict(each) for each in search(registry).bundles([])]
+
+
 def test_stream_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fails while a blob is read is no signature, and no end."""
     registry = attached(referrer(BLOB)).memory()
