@@ -16,19 +16,17 @@ from pathlib import Path
 import urllib3
 
 from kubeoci import archive, artifact, reference, tree
-from kubeoci.artifact import Descriptor
 from kubeoci.digest import Digest
 from kubeoci.lifecycle.pull import pull
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.copy import End, promote
+from kubeoci.registry.layers import copy_layer
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.parallel import TRANSFERS, together
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry
 from kubeoci.registry.transport import Settings
-
-_TYPE = "application/octet-stream"
 
 
 def push_files(registry: Registry, ref: reference.Reference, source: Path) -> None:
@@ -53,19 +51,17 @@ def pull_files(registry: Registry, ref: reference.Reference, _source: Path) -> N
 
 
 def push_blob(registry: Registry, ref: reference.Reference, source: Path) -> None:
-    """Hash and stream one large file."""
+    """Hash one large file and push it, streamed, as the one layer of an artifact."""
     with source.open("rb") as file:
         digest = Digest(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
-    descriptor = Descriptor(_TYPE, digest, source.stat().st_size)
-    registry.put_blob(ref.repository, descriptor, lambda: source.open("rb"))
+    built = artifact.build(archive.Layer(digest, digest, source.stat().st_size), digest)
+    push(registry, ref.repository, built, lambda: source.open("rb"), [ref.tag or "latest"])
 
 
-def pull_blob(registry: Registry, ref: reference.Reference, source: Path) -> None:
-    """Stream one large blob into the cache, hash it, and read it; `source` has as many bytes."""
-    assert ref.digest
-    with registry.blob(ref.repository, Descriptor(_TYPE, ref.digest, source.stat().st_size)) as blob:
-        while blob.read(1 << 20):
-            pass
+def pull_blob(registry: Registry, ref: reference.Reference, _source: Path) -> None:
+    """Copy the one layer of `latest` into a file, streamed, as `layerSelector.operation: copy` does."""
+    found = registry.resolve(reference.Reference(ref.repository))
+    copy_layer(registry, ref.repository, found, registry.cache.folder / "copied")
 
 
 def seed(registry: Registry, ref: reference.Reference, source: Path) -> None:

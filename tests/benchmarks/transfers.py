@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -71,6 +72,10 @@ def _programs() -> Iterator[tuple[str, Path]]:
             yield name, toolbox.locate([name])[name]
         except ToolError as error:
             print(f"{name} is left out, it cannot be had: {error}")
+    if flux := shutil.which("flux"):
+        yield "flux", Path(flux)
+    else:
+        print("flux is left out, it is not on PATH")
 
 
 def _cases(folder: Path, upstream: str) -> Iterator[Case]:
@@ -88,10 +93,12 @@ def _files(what: str, source: Path, upstream: str, rounds: int) -> Iterator[Case
     push = {
         "crane": "tar -C {source} -czf {out}/t.tgz . && {program} append --oci-empty-base -f {out}/t.tgz -t {ref}",
         "oras": "{program} push --plain-http --no-tty {ref} files",
+        "flux": "{program} push artifact oci://{ref} -f files --source bench --revision bench --insecure-registry",
     }
     pull = {
         "crane": "{program} export {ref} - | tar -xf - -C {out}",
         "oras": "{program} pull --plain-http --no-tty -o {out} {ref}",
+        "flux": "{program} pull artifact oci://{ref} -o {out} --insecure-registry",
     }
     yield Case(f"build and push {what}", "push_files", source, push, rounds)
     # each client pulls what it pushed: oras unpacks nothing else
@@ -100,7 +107,7 @@ def _files(what: str, source: Path, upstream: str, rounds: int) -> Iterator[Case
 
 
 def _stream(folder: Path, upstream: str) -> Iterator[Case]:
-    """One blob of 200 MiB of noise; crane pushes blobs only as part of an image."""
+    """One layer of 200 MiB of noise, copied as it is; crane pushes blobs only as part of an image."""
     folder.mkdir(parents=True)
     source = folder / "blob"
     with source.open("wb") as file:
@@ -112,10 +119,10 @@ def _stream(folder: Path, upstream: str) -> Iterator[Case]:
         "crane": "{program} blob {ref} > {out}/blob",
         "oras": "{program} blob fetch --plain-http --no-tty --output {out}/blob {ref}",
     }
-    yield Case("push one blob of 200 MiB", "push_blob", source, push, 3, max_rss_mib=_MAX_STREAM_MIB)
+    yield Case("push one blob of 200 MiB, from a file", "push_blob", source, push, 3, max_rss_mib=_MAX_STREAM_MIB)
     ready = f"{upstream}/ready-large"
     ours(sys.executable, "push_blob", ready, source)
-    yield Case("pull it", "pull_blob", source, pull, 3, f"{ready}@{digest}", max_rss_mib=_MAX_STREAM_MIB)
+    yield Case("copy it into a file", "pull_blob", source, pull, 3, f"{ready}@{digest}", max_rss_mib=_MAX_STREAM_MIB)
 
 
 def _known(layout: Path, upstream: str) -> Case:
