@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.registry.garbage: what manifests name, directly or through others."""
 
+import pytest
+
 from kubeoci import digest
 from kubeoci.artifact import INDEX, MANIFEST, Descriptor, canonical
 from kubeoci.digest import Digest
+from kubeoci.errors import RegistryError
 from kubeoci.registry import garbage
 
 
@@ -48,3 +51,20 @@ def test_a_subject_is_kept() -> None:
     assert names(NOTE, APP, b"c", b"note", b"app") == garbage.kept(read, names(NOTE), ())
     assert names(NOTE, b"c", b"note") == garbage.kept(read, names(NOTE), names(APP))
     assert names(NOTE, BOTH, APP, b"c", b"note", b"app") == garbage.kept(read, names(NOTE, BOTH), names(APP))
+
+
+def test_only_a_subject_may_be_missing() -> None:
+    """A note can outlive what it is about; with a damaged one, or a child that is missing, nothing is known."""
+
+    def read(name: Digest) -> bytes:
+        if name == digest.of(APP):
+            raise RegistryError(code, "no")
+        return STORE[name]
+
+    code = "registry.not_found"
+    assert names(NOTE, b"c", b"note") == garbage.kept(read, names(NOTE), ())
+    with pytest.raises(RegistryError, match=r"registry\.not_found"):
+        garbage.kept(read, names(NOTE, BOTH), ())
+    code = "registry.digest_mismatch"
+    with pytest.raises(RegistryError, match=r"registry\.digest_mismatch"):
+        garbage.kept(read, names(NOTE), ())

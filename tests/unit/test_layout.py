@@ -489,6 +489,17 @@ def test_an_index_takes_the_children_that_nobody_lists(
     assert (True, False) == tuple(what.digest in files(root) for what in children)
 
 
+def test_a_note_that_outlives_its_artifact(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
+    """It keeps nothing of what it was about, and does not keep later deletions from cleaning up."""
+    layouts = fresh()
+    for what in (make(), make(team="shop")):
+        send(layouts, place, what, what.digest[7:17])
+    note = attach(layouts, place, make())
+    for what in (make(), make(team="shop")):
+        layouts.delete_manifest(place, what.digest)
+    assert {note, digest.of(b"signed"), EMPTY.digest} == files(root)
+
+
 def bare(what: Artifact) -> dict[str, object]:
     """An entry without a name."""
     return Descriptor(MANIFEST, what.digest, len(what.manifest)).document()

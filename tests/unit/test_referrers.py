@@ -173,6 +173,16 @@ def test_pages_without_end(plain: RegistrySimulator, tmp_path: Path) -> None:
     assert 16 == len(plain.requests)
 
 
+def test_pages_that_are_too_large_together(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Eight MiB are enough: whoever sends more is not asked for the next page."""
+    for page in range(5):
+        headers = {"Content-Type": INDEX, "Link": f'<?page={page}>; rel="next"'}
+        plain.fail(API, Fault(status=200, headers=headers, body=index(annotations={"x": "x" * (3 << 20)})))
+    with pytest.raises(RegistryError, match=r"registry\.too_large"):
+        connect(tmp_path).referrers(app(plain), SUBJECT)
+    assert [API] * 3 == plain.requests
+
+
 def test_foreign_tag_is_not_overwritten(plain: RegistrySimulator, tmp_path: Path) -> None:
     """Somebody has an artifact of that name."""
     plain.tags["app"][TAG] = SUBJECT
