@@ -184,7 +184,7 @@ def _log(identity: bytes, key: PublicKey, start: str) -> dict[str, Any]:
     details = "PKIX_ED25519" if isinstance(key, ed25519.Ed25519PublicKey) else _DETAILS
     public = {"rawBytes": b64(spki(key)), "keyDetails": details, "validFor": {"start": start}}
     return {
-        "baseUrl": "https://log.fake.dev",
+        "baseUrl": "https://rekor.fake.dev",
         "hashAlgorithm": "SHA2_256",
         "publicKey": public,
         "logId": {"keyId": b64(identity)},

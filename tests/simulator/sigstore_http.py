@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from simulator import sigstore_log as log
@@ -114,17 +114,17 @@ class Services:
 
     def _certificate(self, body: bytes) -> Reply:
         """What Fulcio does: the identity is the token's, the key that of the request, which has to prove it."""
-        request = x509.load_pem_x509_csr(base64.b64decode(json.loads(body)["certificateSigningRequest"]))
-        claims = _claims(self.tokens[-1])
-        key = request.public_key()
-        if not request.is_signature_valid or not isinstance(key, ec.EllipticCurvePublicKey) or not claims:
+        document = json.loads(body)
+        claims = _claims(self.tokens[-1] or document["credentials"]["oidcIdentityToken"])
+        key = _proven_key(document, claims)
+        if key is None or not claims:
             return Reply(400, body=b'{"message":"bad request"}')
         if "certificate" in self.tricks:
             key = ec.generate_private_key(ec.SECP256R1()).public_key()
         order = Order((claims.get("email", claims["sub"]),), claims["iss"], **self.order)
         leaf = self.sigstore.authority.issue(key, self.sigstore.clock, order)
         chain = [item.public_bytes(serialization.Encoding.PEM).decode() for item in self._chain(leaf)]
-        return _json({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})
+        return _json({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}, 200)
 
     def _chain(self, leaf: x509.Certificate) -> list[x509.Certificate]:
         return [leaf, *self.sigstore.authority.chain]
@@ -143,7 +143,9 @@ class Services:
             signature = base64.b64decode(content["content"])
             verifier = base64.b64decode(content["publicKey"]["content"])
             logged = log.hashedrekord(proposed["spec"]["data"]["hash"]["value"], self._other(signature), verifier)
-        return _json(self._tricked(self.sigstore.log.add(logged, self.sigstore.time)).answer())
+        answer = self._tricked(self.sigstore.log.add(logged, self.sigstore.time)).answer()
+        reply = _json(answer)
+        return replace(reply, headers=reply.headers | {"ETag": next(iter(answer))})  # where cosign looks for the name
 
     def _entry_v2(self, body: bytes) -> Reply:
         """What Rekor v2 does."""
@@ -193,8 +195,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
 
-def _json(document: dict[str, Any]) -> Reply:
-    return Reply(201, {"Content-Type": "application/json"}, json.dumps(document).encode())
+def _proven_key(document: dict[str, Any], claims: dict[str, Any]) -> ec.EllipticCurvePublicKey | None:
+    """The key of a signing request, which sigstore's client sends, or with a signature over the subject, as of cosign."""
+    if "publicKeyRequest" not in document:
+        request = x509.load_pem_x509_csr(base64.b64decode(document["certificateSigningRequest"]))
+        key = request.public_key()
+        return key if request.is_signature_valid and isinstance(key, ec.EllipticCurvePublicKey) else None
+    asked = document["publicKeyRequest"]
+    key = serialization.load_pem_public_key(asked["publicKey"]["content"].encode())
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    proof, subject = base64.b64decode(asked["proofOfPossession"]), claims.get("email", claims["sub"])
+    key.verify(proof, subject.encode(), ec.ECDSA(hashes.SHA256()))
+    return key
+
+
+def _json(document: dict[str, Any], status: int = 201) -> Reply:
+    return Reply(status, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
 def _segment(document: dict[str, Any]) -> str:

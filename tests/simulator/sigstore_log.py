@@ -18,6 +18,7 @@ from simulator.sigstore_ca import spki
 
 _OFFSET = 100
 ORIGIN = "rekor.fake.dev"
+_TREE = 1193050959916656506
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class Log:
 
     def checkpoint(self, size: int, root: bytes, more: str = "") -> str:
         """A signed note about the whole tree."""
-        text = f"{ORIGIN}\n{size}\n{b64(root)}\n{more}"
+        origin = ORIGIN if self.version > 1 else f"{ORIGIN} - {_TREE}"
+        text = f"{origin}\n{size}\n{b64(root)}\n{more}"
         return f"{text}\n\u2014 {ORIGIN} {b64(self.id[:4] + self.sign(text.encode()))}\n"
 
     def sign(self, data: bytes) -> bytes:
@@ -173,4 +175,5 @@ def _cut(size: int) -> int:
 
 
 def _body(version: str, kind: str, spec: dict[str, Any]) -> bytes:
-    return json.dumps({"apiVersion": version, "kind": kind, "spec": spec}, separators=(",", ":")).encode()
+    document = {"apiVersion": version, "kind": kind, "spec": spec}
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()  # cosign makes the same anew
