@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _proven_key(document: dict[str, Any], claims: dict[str, Any]) -> ec.EllipticCurvePublicKey | None:
-    """The key of a signing request, which sigstore's client sends, or with a signature over the subject, as of cosign."""
+    """The key of a signing request (sigstore's client), or with a signature over the subject (cosign)."""
     if "publicKeyRequest" not in document:
         request = x509.load_pem_x509_csr(base64.b64decode(document["certificateSigningRequest"]))
         key = request.public_key()
