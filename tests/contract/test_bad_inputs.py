@@ -25,6 +25,8 @@ ARTIFACT: list[tuple[dict[str, Any], str]] = [
     ({"url": "oci://ghcr.io/Org/app"}, "reference.invalid"),
     ({"tags": ["a b"]}, "tags[0]: "),
     ({"url": "127.0.0.1:1/app"}, "127.0.0.1:1"),
+    ({"sign": Secret({})}, "sign: names no key and is not keyless"),
+    ({"sign": Secret({"key": "correct-horse"})}, "sign.key: "),
 ]
 REPOSITORY: list[tuple[dict[str, Any], str]] = [
     ({"url": "nginx"}, "url: "),
@@ -34,6 +36,10 @@ REPOSITORY: list[tuple[dict[str, Any], str]] = [
     ({"ref": {"tag": "nobody-pushed-it"}}, "registry.not_found"),
     ({"ref": {"digest": DIGEST}}, "registry.not_found"),
     ({"url": "127.0.0.1:1/app"}, "registry.unreachable"),
+    ({"verify": {}}, "verify: names neither keys nor identities"),
+    ({"verify": {"keys": ["PEM"]}}, "verify.keys[0]: "),
+    ({"verify": {"keys": [], "secretRef": {"name": "a"}}}, "verify: names keys and secretRef"),
+    ({"secretRef": {"name": "a"}, "serviceAccountName": "b"}, "secretRef: serviceAccountName is given as well"),
 ]
 
 
