@@ -7,13 +7,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from kubeoci import reference
-from kubeoci.artifact import INDEX
+from kubeoci import digest, reference
+from kubeoci.artifact import INDEX, MANIFEST
 from kubeoci.digest import Digest
 from kubeoci.errors import KubeociError
 from kubeoci.registry.answer import Answer
 from kubeoci.registry.cache import Cache
 from kubeoci.registry.entries import REF_NAME
+from kubeoci.registry.folder import path_of
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.referrers import list_referrers
@@ -47,6 +48,27 @@ def test_layouts(given: tuple[bytes, bytes]) -> None:
             found = outcome(layouts.tag, place, tag)
             assert isinstance(found, KubeociError | str)
             outcome(layouts.manifest, place, found)
+
+
+blobs = st.sampled_from([b"{}", b"", b"[", b'{"schemaVersion":2,"subject":{"digest":1}}']) | documents
+
+
+@tried(st.tuples(st.lists(blobs, min_size=1, max_size=3), st.lists(entries, max_size=2)))
+def test_what_belongs_to_something(given: tuple[list[bytes], list[dict[str, object]]]) -> None:
+    """Whatever lies in a folder, it has referrers or there is an error; what was deleted is not listed any more."""
+    with tempfile.TemporaryDirectory() as name:
+        place, layouts = Folder(name), Layouts(Cache(Path(name) / "cache"))
+        (Path(name) / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        listed = [{"mediaType": MANIFEST, "digest": digest.of(raw), "size": len(raw)} for raw in given[0]]
+        for raw in given[0]:
+            path = path_of(place, digest.of(raw))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(raw)
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*listed, *given[1]]}
+        (Path(name) / "index.json").write_text(json.dumps(index))
+        outcome(layouts.referrers, place, digest.of(given[0][0]))
+        if not isinstance(outcome(layouts.delete_manifest, place, digest.of(given[0][0])), KubeociError):
+            assert not layouts.exists(place, digest.of(given[0][0]))
 
 
 class Lists:
