@@ -3,7 +3,10 @@
 
 import base64
 import gzip
+import importlib
 import io
+import json
+import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
@@ -12,14 +15,18 @@ from hypothesis import strategies as st
 
 from kubeoci import artifact, reference, untar
 from kubeoci.artifact import Manifest
-from kubeoci.errors import KubeociError
+from kubeoci.errors import KubeociError, RegistryError
 from kubeoci.registry import dockerconfig
+from kubeoci.registry.dockerconfig import Credentials
+from kubeoci.registry.pullsecret import pull_secret
 from kubeoci.registry.unpack import unpack
 from kubeoci.tree import Limits
 from kubeoci.untar import Contents
 from properties.documents import anything, documents, types
 from properties.effort import outcome, tried
 from simulator.tar import END, checked, entry, pax
+
+zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 SMALL = Limits(
@@ -78,7 +85,7 @@ pieces = st.lists(
 archives = st.builds(
     lambda found, pack, cut, at: _spoilt(pack(b"".join(found) + END), cut, at),
     pieces,
-    st.sampled_from([gzip.compress, bytes, lambda data: gzip.compress(data) + gzip.compress(data)]),
+    st.sampled_from([gzip.compress, bytes, zstd.compress, lambda data: gzip.compress(data) + gzip.compress(data)]),
     st.one_of(st.none(), st.binary(max_size=3)),
     st.integers(0, 2000),
 )
@@ -91,7 +98,10 @@ def _spoilt(data: bytes, patch: bytes | None, at: int) -> bytes:
     return data[:at] + patch + data[at + len(patch) :] if patch else data[:at]
 
 
-@tried(st.tuples(archives, st.sampled_from([TYPE, "application/vnd.oci.image.layer.v1.tar", "", "text/plain"])))
+layers = st.sampled_from([TYPE, "application/vnd.oci.image.layer.v1.tar", "a/b+zstd", "", "text/plain"])
+
+
+@tried(st.tuples(archives, layers))
 def test_archives(given: tuple[bytes, str]) -> None:
     """A layer gives files inside its limits, by paths inside its root, or an error; and never takes more memory."""
     data, media_type = given
@@ -116,7 +126,7 @@ def test_unpacked(data: bytes) -> None:
         for folder in (root, outside):
             folder.mkdir()
         (root / "link").symlink_to(outside)
-        outcome(unpack, root, root, io.BytesIO(data), TYPE)
+        outcome(unpack, root, root, io.BytesIO(data))
         assert [outside, root] == sorted(Path(name).iterdir())
         assert [] == list(outside.iterdir())
         assert [] == list(root.rglob(".kubeoci-*"))
@@ -179,3 +189,32 @@ def test_docker_configurations(document: object) -> None:
         config.helper(repository)
     assert SECRET not in printed
     assert base64.b64encode(f"user:{SECRET}".encode()).decode() not in printed
+
+
+values = st.one_of(
+    (configurations | anything).map(lambda document: base64.b64encode(json.dumps(document).encode()).decode()),
+    st.text(max_size=20),
+    st.just(SECRET),
+)
+globs = st.one_of(hosts, st.text("*?[]^-\\./:ar", max_size=20), st.sampled_from(["*.test", "*" * 5000, "[" * 5000]))
+secrets = st.dictionaries(st.sampled_from([".dockerconfigjson", ".dockercfg", "other"]), values, max_size=2)
+kinds_of_secrets = st.sampled_from(["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "Opaque"])
+
+
+def encoded(found: dict[str, object]) -> dict[str, str]:
+    """A map of entries as the data of a Secret of either type."""
+    return {
+        name: base64.b64encode(json.dumps(document).encode()).decode()
+        for name, document in ((".dockercfg", found), (".dockerconfigjson", {"auths": found}))
+    }
+
+
+@tried(st.tuples(kinds_of_secrets, secrets | st.dictionaries(globs, entries, max_size=4).map(encoded)))
+def test_pull_secrets(given: tuple[str, dict[str, str]]) -> None:
+    """A Secret gives credentials or an error; nothing that is printed holds a password."""
+    kind, data = given
+    repository = reference.parse("registry.test/app/web").repository
+    found = outcome(pull_secret, "shop/pull", kind, data, repository)
+    assert isinstance(found, Credentials | RegistryError)
+    assert SECRET not in f"{found} {found!r}"
+    assert base64.b64encode(f"user:{SECRET}".encode()).decode() not in f"{found} {found!r}"
