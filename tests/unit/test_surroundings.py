@@ -49,7 +49,7 @@ def look(cluster: ClusterSimulator, *bodies: Body, faults: int = 0) -> tuple[Con
     cluster.requests.clear()
     cluster.fail("GET /apis", Fault(status=403, body=b"no"), times=faults)
     idents = [ObjectId(body["apiVersion"].rpartition("/")[0], body["kind"], "shop", "a") for body in bodies]
-    return surroundings.look(site, dict(zip(idents, bodies, strict=True)), {}), cluster.requests
+    return surroundings.look(site, dict(zip(idents, map(aged, bodies), strict=True)), {}), cluster.requests
 
 
 def claim(phase: str) -> Body:
@@ -58,9 +58,14 @@ def claim(phase: str) -> Body:
 
 
 def cart(age: float = 0.0, **status: object) -> Body:
-    """A live Cart, made so many seconds ago."""
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
-    return {"apiVersion": "shop.dev/v1", "kind": "Cart", "metadata": {"creationTimestamp": made}, "status": status}
+    """A live Cart that is so many seconds old when somebody looks."""
+    return {"apiVersion": "shop.dev/v1", "kind": "Cart", "metadata": {"age": age}, "status": status}
+
+
+def aged(body: Body) -> Body:
+    """The object with the time of its creation."""
+    made = time.gmtime(time.time() - body["metadata"].get("age", 1e9))
+    return {**body, "metadata": {"creationTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", made)}}
 
 
 def test_a_claim_asks_for_classes(cluster: ClusterSimulator) -> None:

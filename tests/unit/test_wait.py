@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kubeoci.cluster.checks import HealthCheck
+from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.target import Outcome, Settings, Target
+from kubeoci.errors import InputError
 from simulator.cluster import ClusterSimulator, Fault
 from simulator.shop import FLAGS, NAMESPACE, WEB, WEB_PATH, access, load, target
 
@@ -162,6 +163,21 @@ def test_check_of_an_unknown_kind_is_an_error(cluster: ClusterSimulator) -> None
     """Nothing could ever come of it."""
     outcome = up(cluster, FLAGS, health_checks=(HealthCheck("shop.dev/v1", "Cart", "a"),))
     assert "cluster.kind_missing" == outcome.code
+
+
+def test_rule_of_the_user_decides(cluster: ClusterSimulator) -> None:
+    """An expression replaces the rule of the kind, and hears of changes by the same stream."""
+    rule = HealthCheckExpr("apps/v1", "Deployment", current="metadata.annotations.touched == 'yes'")
+    cluster.unready.clear()
+    cluster.then(WATCH, healing(cluster))
+    assert () == up(cluster, health_check_exprs=(rule,)).reasons
+
+
+def test_bad_rule_is_told_before_anything_is_written(cluster: ClusterSimulator) -> None:
+    """An expression that cannot be read ends the apply at once."""
+    with pytest.raises(InputError, match="it is no CEL"):
+        up(cluster, health_check_exprs=(HealthCheckExpr("apps/v1", "Deployment", current="("),))
+    assert [] == cluster.writes()
 
 
 @pytest.mark.parametrize(

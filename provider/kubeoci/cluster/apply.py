@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import inventory, marks, order, prune, symptoms, wait
+from kubeoci.cluster import expressions, inventory, marks, order, prune, symptoms, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.conflicts import offer
@@ -30,11 +30,12 @@ _DEFINITION = "CustomResourceDefinition"
 
 
 def apply(site: Site, desired: Sequence[Object], recorded: Iterable[Entry], *, revision: str) -> Outcome:
-    """Apply, wait, prune. Raises ClusterError, or a group, only while nothing is written.
+    """Apply, wait, prune. Raises ClusterError, InputError, or a group, only while nothing is written.
 
     Pruning happens only after everything is ready; until then what is no longer desired stays, in the inventory too.
     """
     site.start_clock()
+    expressions.judges(site.settings.health_check_exprs)  # raises for what would be read too late otherwise
     found = look(site, desired, recorded)
     check(site, desired, found)
     run = _Run(site, desired, found)

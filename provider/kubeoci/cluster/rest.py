@@ -176,8 +176,8 @@ class Rest:
     def watch(self, path: str, *, selector: str = "", fields: str = "", since: str = "") -> Watch:
         """Follow a collection, or what of it the selectors choose. The server ends a watch after `WATCH_SECONDS`.
 
-        Without the resource version `since` the stream begins with all that is there, and a bookmark that says so:
-        servers older than 1.32 refuse that with `cluster.invalid`.
+        Without the resource version `since` the stream begins with all that is there, and a bookmark that says so. A
+        server without the feature WatchList refuses that: `cluster.invalid`.
         """
         query = {"watch": "1", "labelSelector": selector, "fieldSelector": fields, "resourceVersion": since}
         if not since:

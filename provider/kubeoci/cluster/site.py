@@ -34,7 +34,8 @@ class Settings:
 
     `namespace` and `inventory_name` name the ApplySet parent, a Secret. `timeout_seconds` is for apply and wait
     together, and again for deleting. `conflicts` is `smart`, `force` or `fail`; `deletion_policy` is `MirrorPrune`,
-    `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object.
+    `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
+    `health_checks` are awaited too, with `wait: false` they alone.
     """
 
     namespace: str
