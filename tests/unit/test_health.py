@@ -2,63 +2,14 @@
 """What a live object says about itself, row by row."""
 
 import time
-from typing import Any
 
 import pytest
 
 from kubeoci.cluster import health
 from kubeoci.cluster.health import Context, Health, State
+from simulator.live import CREATED, Body, body, is_
 
-Body = dict[str, Any]
 NOW = 1_767_225_620.0  # 20 s after CREATED
-CREATED = "2026-01-01T00:00:00Z"
-VERSIONS = {
-    "Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1",
-    "Job": "batch/v1", "CronJob": "batch/v1", "PodDisruptionBudget": "policy/v1", "Thing": "example.com/v1",
-    "CustomResourceDefinition": "apiextensions.k8s.io/v1", "APIService": "apiregistration.k8s.io/v1",
-}  # fmt: skip
-
-
-def body(kind: str, spec: Body | None = None, status: Body | None = None, **meta: object) -> Body:
-    """A live object."""
-    metadata = {"name": "a", "creationTimestamp": CREATED, **meta}
-    return {"apiVersion": VERSIONS.get(kind, "v1"), "kind": kind, "metadata": metadata, "spec": spec, "status": status}
-
-
-def is_(kind: str, holds: str = "True", reason: str = "", message: str = "") -> Body:
-    """A status with one condition."""
-    condition = {"type": kind, "status": holds, "reason": reason, "message": message}
-    return {"conditions": [{name: value for name, value in condition.items() if value}]}
-
-
-def deployment(spec: Body | None = None, **counts: int) -> Body:
-    """A Deployment of three replicas that is as it should be, but for some counts."""
-    status = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyReplicas": 3, **counts}
-    return body("Deployment", {"replicas": 3, **(spec or {})}, status | is_("Available"))
-
-
-def stateful_set(spec: Body | None = None, **status: object) -> Body:
-    """A StatefulSet of two replicas that is as it should be, but for some fields."""
-    counts = {"replicas": 2, "readyReplicas": 2, "currentReplicas": 2, "updatedReplicas": 2}
-    return body("StatefulSet", {"replicas": 2, **(spec or {})}, {**counts, **status})
-
-
-def daemon_set(**counts: int) -> Body:
-    """A DaemonSet on two nodes that is as it should be, but for some counts."""
-    names = (
-        "desiredNumberScheduled",
-        "currentNumberScheduled",
-        "updatedNumberScheduled",
-        "numberAvailable",
-        "numberReady",
-    )
-    return body("DaemonSet", {}, {**dict.fromkeys(names, 2), "observedGeneration": 1, **counts}, generation=1)
-
-
-def replica_set(**counts: int) -> Body:
-    """A ReplicaSet of two replicas that is as it should be, but for some counts."""
-    names = ("replicas", "fullyLabeledReplicas", "availableReplicas", "readyReplicas")
-    return body("ReplicaSet", {"replicas": 2}, {**dict.fromkeys(names, 2), **counts})
 
 
 def pod(phase: str, **status: object) -> Body:
@@ -71,33 +22,34 @@ def waiting(reason: str) -> list[Body]:
     return [{"name": "web", "state": {"waiting": {"reason": reason}}}]
 
 
-PARTITION = {"updateStrategy": {"rollingUpdate": {"partition": 1}}}
-ROLLED_OUT = is_("Progressing", reason="NewReplicaSetAvailable")["conditions"] + is_("Available")["conditions"]
 CLAIM = {"storageClassName": "late"}
+
+UNSEEN = "LatestGenerationNotObserved"
+STALLED, BUSY = is_("Stalled")["conditions"], is_("Reconciling")["conditions"]
 
 CURRENT: list[Body] = [
     *[body(kind) for kind in ("Secret", "ConfigMap", "CronJob", "PodDisruptionBudget", "Namespace", "Service")],
     body("Service", {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}),
     body("PersistentVolumeClaim", {}, {"phase": "Bound"}),
     *[pod("Succeeded"), pod("Running", **is_("Ready"))],
-    *[deployment(), deployment({"progressDeadlineSeconds": 2**31 - 1})],
-    deployment({"progressDeadlineSeconds": 600}) | {"status": deployment()["status"] | {"conditions": ROLLED_OUT}},
-    *[stateful_set(), stateful_set(PARTITION, updatedReplicas=1, currentRevision="a", updateRevision="b")],
-    stateful_set({"updateStrategy": {"type": "OnDelete"}}, readyReplicas=0),
-    *[daemon_set(), daemon_set(desiredNumberScheduled=0), replica_set()],
-    *[body("Job", {"suspend": True}), body("Job", {}, is_("Complete"))],
     *[body("CustomResourceDefinition", {}, is_("Established")), body("APIService", {}, is_("Available"))],
     *[body("Thing"), body("Thing", {}, is_("Ready")), body("Thing", {}, {"conditions": None})],
     body("Thing", {}, {"observedGeneration": 2}, generation=2),
+    body("Thing", {}, {"observedGeneration": "1"}, generation=2),
+    body("Thing", {}, {"conditions": [{"type": "Stalled", "status": "False"}, None, "odd"]}),
+    body("Thing", {}, {"conditions": [*is_("Ready")["conditions"], *is_("Ready", "False")["conditions"]]}),
+    *[body(kind) | {"apiVersion": "shop.dev/v1"} for kind in ("Job", "Deployment", "Pod", "PersistentVolumeClaim")],
 ]  # fmt: skip
 
 WAITING: list[tuple[Body, str, str]] = [
     (
         body("Thing", {}, {"observedGeneration": 1}, generation=2),
-        "LatestGenerationNotObserved",
+        UNSEEN,
         "generation 2 is not seen",
     ),
     (body("Secret", {}, is_("Reconciling", reason="Busy", message="working")), "Busy", "working"),
+    (body("Thing", {}, {"conditions": [*BUSY, *STALLED]}), "Reconciling", "Reconciling=True"),
+    (body("Thing", {}, {"observedGeneration": 1, "conditions": STALLED}, generation=2), UNSEEN, "generation 2"),
     (body("Thing", {}, is_("Ready", "False", "Broken", "no money")), "Broken", "no money"),
     (body("Thing", {}, is_("Ready", "Unknown")), "Ready", "Ready=Unknown"),
     (body("Service", {"type": "LoadBalancer"}), "NoIPAssigned", "no cluster IP"),
@@ -105,42 +57,6 @@ WAITING: list[tuple[Body, str, str]] = [
     (pod("Pending"), "PodPending", "have not started"),
     (pod(""), "PodNotObserved", "no kubelet"),
     (pod("Running", containerStatuses=waiting("ContainerCreating")), "PodRunningNotReady", "not ready"),
-    (deployment(replicas=1), "LessReplicas", "1 of 3 replicas created"),
-    (deployment(updatedReplicas=1), "LessUpdated", "1 of 3 replicas updated"),
-    (deployment(replicas=5), "ExtraPods", "2 old replicas still run"),
-    (deployment(availableReplicas=0), "LessAvailable", "0 of 3 updated replicas available"),
-    (deployment(readyReplicas=2), "LessReady", "2 of 3 replicas ready"),
-    (deployment({"progressDeadlineSeconds": 600}), "ReplicaSetNotAvailable", "new ReplicaSet"),
-    (
-        deployment() | {"status": {**deployment()["status"], "conditions": []}},
-        "DeploymentNotAvailable",
-        "not available",
-    ),
-    (body("Deployment"), "LessReplicas", "0 of 1 replicas created"),
-    (stateful_set(replicas=1), "LessReplicas", "1 of 2 replicas created"),
-    (stateful_set(readyReplicas=1), "LessReady", "1 of 2 replicas ready"),
-    (stateful_set(replicas=3), "ExtraPods", "1 old replicas still run"),
-    (stateful_set(PARTITION, updatedReplicas=0), "PartitionRollout", "0 of 1 replicas updated"),
-    (stateful_set(currentReplicas=1), "LessCurrent", "1 of 2 replicas current"),
-    (stateful_set(currentRevision="a", updateRevision="b"), "RevisionMismatch", "revision b"),
-    (body("DaemonSet", {}, {}), "NoGeneration", "no generation"),
-    (body("DaemonSet", {}, {}, generation=1), "NoObservedGeneration", "no controller"),
-    (body("DaemonSet", {}, {"observedGeneration": 1}, generation=1), "NoDesiredNumber", "not known"),
-    (daemon_set(currentNumberScheduled=1), "LessCurrent", "1 of 2 Pods scheduled"),
-    (daemon_set(updatedNumberScheduled=1), "LessUpdated", "1 of 2 Pods updated"),
-    (daemon_set(numberAvailable=1), "LessAvailable", "1 of 2 Pods available"),
-    (daemon_set(numberReady=1), "LessReady", "1 of 2 Pods ready"),
-    (body("ReplicaSet", {}, is_("ReplicaFailure", message="quota")), "ReplicaFailure", "quota"),
-    (replica_set(fullyLabeledReplicas=1), "LessLabelled", "1 of 2 replicas labelled"),
-    (replica_set(availableReplicas=1), "LessAvailable", "1 of 2 replicas available"),
-    (replica_set(readyReplicas=1), "LessReady", "1 of 2 replicas ready"),
-    (replica_set(replicas=3), "ExtraPods", "1 old replicas still run"),
-    (body("Job"), "JobNotStarted", "not started"),
-    (
-        body("Job", {"completions": 3}, {"startTime": CREATED, "active": 1, "succeeded": 1}),
-        "JobInProgress",
-        "1 of 3 Pods completed, 1 running",
-    ),
     (body("CustomResourceDefinition", {}, is_("Established", "False", "Installing")), "Installing", "not established"),
     (body("APIService"), "NotAvailable", "Available=Unknown"),
     (
@@ -151,6 +67,9 @@ WAITING: list[tuple[Body, str, str]] = [
 ]  # fmt: skip
 
 FAILED: list[tuple[Body, str, str]] = [
+    (body("Thing", {}, {"conditions": [*STALLED, *BUSY]}), "Stalled", "Stalled=True"),
+    (body("ConfigMap", {}, {"conditions": STALLED}), "Stalled", "Stalled=True"),
+    (pod("Failed", message="low on disk", reason="Evicted"), "PodFailed", "low on disk"),
     (body("Thing", {}, is_("Stalled", reason="Stuck", message="gave up")), "Stuck", "gave up"),
     (pod("Failed", reason="Evicted"), "PodFailed", "Evicted"),
     (pod("Failed"), "PodFailed", "ended with an error"),
@@ -161,12 +80,6 @@ FAILED: list[tuple[Body, str, str]] = [
         "container web crashes",
     ),
     (pod("Pending", **is_("PodScheduled", "False", "Unschedulable", "no room")), "PodUnschedulable", "no room"),
-    (
-        body("Deployment", {}, is_("Progressing", "False", "ProgressDeadlineExceeded")),
-        "ProgressDeadlineExceeded",
-        "0 of 1",
-    ),
-    (body("Job", {}, is_("Failed", message="too often")), "JobFailed", "too often"),
     (body("CustomResourceDefinition", {}, is_("NamesAccepted", "False", "Taken")), "Taken", "NamesAccepted=False"),
     (body("CustomResourceDefinition", {}, is_("Established", "False", "Broken")), "Broken", "Established=False"),
 ]  # fmt: skip
@@ -197,6 +110,7 @@ def test_failed(live: Body, reason: str, words: str) -> None:
     [
         (None, State.NOT_FOUND),
         (pod("Running", deletionTimestamp="") | {"metadata": {"deletionTimestamp": CREATED}}, State.TERMINATING),
+        (body("Thing", {}, {"observedGeneration": 1}, generation=2, deletionTimestamp=CREATED), State.TERMINATING),
         (pod("Odd"), State.UNKNOWN),
     ],
 )
@@ -229,6 +143,59 @@ def test_late_binding() -> None:
     assert "NotBound" == health.status(live, late).reason
 
 
-def test_old_groups() -> None:
-    """A Deployment of the group `extensions` is a Deployment."""
-    assert "LessReplicas" == health.status(body("Deployment") | {"apiVersion": "extensions/v1beta1"}, now=NOW).reason
+THING = ("example.com", "Thing")
+MADE = NOW - 20
+
+
+@pytest.mark.parametrize(
+    ("now", "since", "is_waited"),
+    [
+        (MADE + 9, MADE, True),
+        (MADE + 10, MADE, False),
+        (MADE + 9, MADE - 5, False),
+        (MADE - 60, MADE - 60, True),
+        (MADE - 60, MADE - 70, False),
+        (MADE + 60, MADE + 60, False),
+    ],
+)
+def test_new_resources_are_given_time(now: float, since: float, is_waited: bool) -> None:
+    """Ten seconds from creation, and no longer than ten from when we began: clocks may differ."""
+    context = Context(observing=frozenset({THING}), since=since)
+    found = health.status(body("Thing"), context, now=now)
+    assert is_waited is (found.reason == "NotObserved")
+    assert is_waited is not found.is_current
+
+
+@pytest.mark.parametrize(
+    "live", [body("Thing", {}, is_("Ready")), body("Thing", {}, {"observedGeneration": 1}), body("ConfigMap")]
+)
+def test_who_speaks_is_not_given_time(live: Body) -> None:
+    """A controller that said something has seen it; kinds without one need none."""
+    context = Context(observing=frozenset({THING, ("", "ConfigMap")}), since=MADE)
+    assert health.status(live, context, now=MADE).is_current
+
+
+def test_silence_is_judged_by_the_schema() -> None:
+    """Kinds whose schema promises nothing are not waited for."""
+    assert health.status(body("Thing"), Context(since=MADE), now=MADE).is_current
+
+
+def test_the_user_judges() -> None:
+    """Own rules replace those of the kind and the conditions, in any version."""
+    failed = Health(State.FAILED, "Mine")
+    context = Context(judges={("apps", "Deployment"): lambda _body: failed})
+    live = body("Deployment", {}, {"conditions": BUSY}) | {"apiVersion": "apps/v9"}
+    assert failed == health.status(live, context)
+
+
+@pytest.mark.parametrize(
+    ("live", "state"),
+    [
+        (body("Thing", {}, {"observedGeneration": 1}, generation=2), State.IN_PROGRESS),
+        (body("Thing", deletionTimestamp=CREATED), State.TERMINATING),
+        (None, State.NOT_FOUND),
+    ],
+)
+def test_what_comes_before_the_user(live: Body | None, state: State) -> None:
+    """An object that is leaving, or whose newest generation nobody has seen, is not judged."""
+    assert state is health.status(live, Context(judges={THING: lambda _body: Health(State.CURRENT)})).state
