@@ -13,7 +13,10 @@ from kubeoci.artifact import MANIFEST, Descriptor, canonical
 from kubeoci.errors import RegistryError, TrustError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
+from kubeoci.registry.cache import Cache
+from kubeoci.registry.layout import Layouts
 from kubeoci.registry.memory import MemoryRegistry
+from kubeoci.registry.protocols import Folder
 from kubeoci.registry.referrers import fallback_tag
 from kubeoci.trust import keys, sigtag, simplesigning
 from kubeoci.trust.remove import remove
@@ -143,3 +146,17 @@ def test_a_registry_in_memory_will_do() -> None:
     made = sign(registry, place, SUBJECT, OURS, formats=BOTH)
     remove(registry, place, SUBJECT.digest, made)
     assert ([], None) == (registry.referrers(place, SUBJECT.digest), registry.tagged(place, TAG))
+
+
+def test_a_folder_will_do(tmp_path: Path) -> None:
+    """What belongs to others stays in it."""
+    layouts, place = Layouts(Cache(tmp_path / "cache")), Folder(str(tmp_path / "layout"))
+    layouts.put_blob(place, EMPTY, lambda: BytesIO(b"{}"))
+    layouts.put_manifest(place, SUBJECT.digest, RAW, MANIFEST)
+    ours, theirs = (sign(layouts, place, SUBJECT, signer, formats=BOTH) for signer in (OURS, THEIRS))
+    remove(layouts, place, SUBJECT.digest, ours)
+    again = Layouts(Cache(tmp_path / "empty"))
+    found = sign(again, place, SUBJECT, THEIRS, formats=BOTH)
+    assert [one.signature for one in theirs] == [one.signature for one in found]
+    with pytest.raises(TrustError, match=r"trust\.no_match"):
+        verify(again, place, SUBJECT.digest, OURS.policy(BOTH, {}, None))
