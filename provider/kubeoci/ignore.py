@@ -107,13 +107,14 @@ class Patterns:
 def compile_patterns(lines: Iterable[str], folder: str = "", *, origin: str = "ignore") -> Patterns:
     """Patterns of one list, which see only what is strictly below `folder` (relative to the root; empty is the root).
 
-    `origin` is told in messages. A glob that cannot match anything is a warning. Raises an `ExceptionGroup` of
-    `FilesError` `files.invalid` for lines over 64 KiB.
+    An element may be several lines, as the text of Flux's `ignore` is. `origin` is told in messages. A glob that cannot
+    match anything is a warning. Raises an `ExceptionGroup` of `FilesError` `files.invalid` for lines over 64 KiB.
     """
     rules: list[Pattern] = []
     warnings: list[str] = []
     faults: list[FilesError] = []
-    for number, line in enumerate(lines, 1):
+    split = (line.removesuffix("\r") for text in lines for line in text.split("\n"))
+    for number, line in enumerate(split, 1):
         where = f"{origin}:{number}"
         if len(line) > _MAX_LINE_BYTES:
             faults.append(FilesError("files.invalid", "the line is longer than 64 KiB", where=where))
@@ -135,7 +136,7 @@ def read_patterns(content: bytes, path: str) -> Patterns:
     texts, faults = [], []
     for number, line in enumerate(lines, 1):
         try:
-            texts.append(line.removesuffix(b"\r").decode())
+            texts.append(line.decode())
         except UnicodeDecodeError:
             faults.append(FilesError("files.invalid", "the line is not UTF-8", where=f"{path}:{number}"))
     if faults:

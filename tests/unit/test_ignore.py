@@ -75,6 +75,8 @@ def test_malformed_globs_match_nothing_and_warn(glob: str) -> None:
         ([" a"], ["a", " a"], ["a"]),
         (["a  ", "b\t"], ["a", "b", "b\t"], ["b"]),
         (["a\\ "], ["a", "a "], ["a"]),
+        (["a\n# no\n!b\r\nc"], ["a", "b", "c", "# no"], ["b", "# no"]),
+        (["a\r\r"], ["a", "a\r"], ["a"]),
     ],
 )
 def test_lines_and_their_order(lines: list[str], paths: list[str], expected: list[str]) -> None:
