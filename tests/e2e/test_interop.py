@@ -194,6 +194,22 @@ def test_attachments(service: Service, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@kinds
+def test_detachment(service: Service, tmp_path: Path) -> None:
+    """What we remove is gone for oras, what it attached stays, and in the end no list is left behind."""
+    built, _ = push_ours(service, "detached/both", tmp_path)
+    client, ref = had(lambda: Oras(service, tmp_path)), f"{service.host}/detached/both:v1"
+    registry, place = service.registry(tmp_path / "cache"), repository(service, "detached/both")
+    ours = attach_ours(registry, place, built)
+    client.attach(ref, tmp_path / "layer.tar.gz", "application/vnd.test.theirs")
+    (theirs,) = client.discover(ref) - {ours}
+    for gone, left in ((ours, {theirs}), (ours, {theirs}), (theirs, set())):
+        registry.detach(place, built.digest, [digests.parse(gone)])
+        assert left == client.discover(ref)
+    assert ["v1"] == registry.tags(place)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("start", "end"), [("plain", "referrers"), ("referrers", "tls"), ("htpasswd", "token")])
 def test_promotion(everywhere: Services, start: str, end: str, tmp_path: Path) -> None:
     """What goes to another registry has the same digest there, and oras sees the same attachments."""

@@ -338,14 +338,27 @@ def test_detaching_twice_writes_nothing(plain: RegistrySimulator, tmp_path: Path
     assert [f"DELETE /v2/app/manifests/{one}", BY_TAG] == plain.requests
 
 
-def test_registry_with_a_list_needs_no_index(tmp_path: Path) -> None:
-    """Where the registry lists, the manifest is all."""
+def test_registry_with_a_list_may_have_an_index_too(tmp_path: Path) -> None:
+    """Some clients write both: it is looked for, once, and rewritten where it is."""
     with RegistrySimulator(referrers=True) as server:
         server.add("app", "v1", RAW, MANIFEST, b"{}")
         registry, one, two = pair(server, tmp_path)
-        registry.detach(app(server), SUBJECT, [one, two])
-        assert [f"DELETE /v2/app/manifests/{name}" for name in (one, two)] == server.requests[:2]
-        assert [API] == server.requests[2:]
+        registry.detach(app(server), SUBJECT, [one])
+        assert [f"DELETE /v2/app/manifests/{one}", BY_TAG] == server.requests
+        server.add("app", TAG, index(signature(2)), INDEX)
+        registry.detach(app(server), SUBJECT, [two])
+        assert {"v1": SUBJECT} == server.tags["app"]
+
+
+def test_foreign_tag_is_left_alone(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """Nothing of ours is in what is no index; what cannot be read otherwise is told."""
+    registry, one, _ = pair(plain, tmp_path)
+    plain.tags["app"][TAG] = SUBJECT
+    registry.detach(app(plain), SUBJECT, [one])
+    assert ([f"DELETE /v2/app/manifests/{one}", BY_TAG], SUBJECT) == (plain.requests, plain.tags["app"][TAG])
+    plain.fail(BY_TAG, Fault(status=403))
+    with pytest.raises(RegistryError, match=r"registry\.denied"):
+        registry.detach(app(plain), SUBJECT, [one])
 
 
 def test_empty_list_stays_where_tags_cannot_go(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _PLAIN = frozenset({"schemaVersion", "mediaType", "manifests"})
 
 Entry = dict[str, object]
+_Found = tuple[Entry, list[Entry]]
+"""An index as it is, and its entries; both empty where there is none."""
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -114,18 +116,18 @@ def attach(registry: "Registry", repository: Repository, raw: bytes, media_type:
 
 
 def detach(registry: "Registry", repository: Repository, subject: Digest, referrers: Collection[Digest]) -> None:
-    """Remove these manifests, then their entries from the index under the fallback tag where the registry has no list.
+    """Remove these manifests, then their entries from the index under the fallback tag, if there is one.
 
     In this order, since another writer puts back into the index whatever still has its manifest. The tag goes with
-    its last entry, where the registry can remove tags.
+    its last entry, where the registry can remove tags. There may be one even where the registry has a list: some
+    clients write both.
 
     Raises `registry.unsupported` where manifests cannot be deleted, `registry.conflict` as `attach` does.
     """
     for digest in referrers:
         registry.delete_manifest(repository, digest)
-    if not _lists(registry, repository, subject):
-        with registry.turn(repository, subject):
-            _Index(registry, repository, subject).remove(frozenset(referrers))
+    with registry.turn(repository, subject):
+        _Index(registry, repository, subject).remove(frozenset(referrers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,17 @@ class _Index:
 
     def add(self, entry: Entry) -> None:
         """Write until everything is in it that we wrote or saw."""
-        self._change([entry], frozenset())
+        self._change(self._read(), [entry], frozenset())
 
     def remove(self, gone: frozenset[Digest]) -> None:
         """Write until nothing of `gone` is in it, and no other entry got lost."""
-        document, left = self._change([], gone)
+        try:
+            found = self._read()
+        except RegistryError as error:
+            if error.code != "registry.conflict":
+                raise
+            return  # the tag is somebody's own: nothing of ours is in it
+        document, left = self._change(found, [], gone)
         if document.keys() == _PLAIN and not left:
             try:
                 self.registry.delete_tag(self.repository, fallback_tag(self.subject))
@@ -150,10 +158,10 @@ class _Index:
                 if error.code != "registry.unsupported":  # an empty list does no harm
                     raise
 
-    def _change(self, add: list[Entry], gone: frozenset[Digest]) -> tuple[Entry, list[Entry]]:
-        """What is there in the end, as `_read` has it."""
+    def _change(self, found: _Found, add: list[Entry], gone: frozenset[Digest]) -> _Found:
+        """What is there in the end, when `found` is there in the beginning."""
         own, want, left = {entry["digest"] for entry in add}, add, _TRIES
-        document, old = self._read()
+        document, old = found
         while (new := [entry for entry in _united(old, want) if entry["digest"] not in gone]) != old:
             if not left:
                 what = f"other writers keep replacing the tag {fallback_tag(self.subject)}"
@@ -168,7 +176,7 @@ class _Index:
             want = [entry for entry in lost if entry["digest"] in own or self._exists(entry)]
         return document, old
 
-    def _read(self) -> tuple[Entry, list[Entry]]:
+    def _read(self) -> _Found:
         return _from_tag(self.registry, self.repository, self.subject, PUSH)
 
     def _write(self, document: Entry, entries: Sequence[Entry]) -> None:
@@ -209,7 +217,7 @@ def _from_api(registry: "Registry", repository: Repository, subject: Digest, act
     return found
 
 
-def _from_tag(registry: "Registry", repository: Repository, subject: Digest, actions: str) -> tuple[Entry, list[Entry]]:
+def _from_tag(registry: "Registry", repository: Repository, subject: Digest, actions: str) -> _Found:
     """The index under the fallback tag, as it is and its entries; both empty when there is no such tag."""
     answer = _get(registry, repository, f"manifests/{fallback_tag(subject)}", actions)
     if answer.status == _GONE:
@@ -228,7 +236,7 @@ def _is_index(answer: Answer) -> bool:
     return answer.header("content-type").partition(";")[0].strip().lower() == INDEX
 
 
-def _entries(answer: Answer) -> tuple[Entry, list[Entry]]:
+def _entries(answer: Answer) -> _Found:
     """An index, checked, as the members that it has, and its entries likewise: nothing unknown gets lost."""
     if answer.status != _OK:
         raise failure(answer)
