@@ -65,10 +65,19 @@ class SignatureRecord:
 
 
 def record(document: Mapping[str, str]) -> SignatureRecord:
-    """What `SignatureRecord.document` wrote. Raises `reference.invalid` for a digest that is none."""
-    rest = {name: text for name, text in document.items() if name not in {"digest", "format", "manifest"}}
+    """What `SignatureRecord.document` wrote; names of other versions are passed over.
+
+    Raises `reference.invalid` for a digest that is none.
+    """
     return SignatureRecord(
-        digests.parse(document["digest"]), document["format"], digests.parse(document["manifest"]), **rest
+        digest=digests.parse(document.get("digest", "")),
+        format=document.get("format", ""),
+        manifest=digests.parse(document.get("manifest", "")),
+        policy_hash=document.get("policy_hash", ""),
+        signature=document.get("signature", ""),
+        key_fingerprint=document.get("key_fingerprint"),
+        identity=document.get("identity"),
+        issuer=document.get("issuer"),
     )
 
 
