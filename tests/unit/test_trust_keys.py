@@ -6,6 +6,7 @@ import sys
 from itertools import count
 
 import pytest
+from cryptography.exceptions import InternalError
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -249,6 +250,17 @@ def test_private_keys_that_are_not_taken(text: str, password: str | None, told: 
         keys.private_key(text, password, "ours")
     assert ("trust.bad_key", "ours") == (caught.value.code, caught.value.where)
     assert told in caught.value.what
+
+
+def test_a_key_that_breaks_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some damage is met with an error that is meant for its authors."""
+
+    def load(*_: object) -> None:
+        raise InternalError("", [])
+
+    monkeypatch.setattr("cryptography.hazmat.primitives.serialization.load_der_private_key", load)
+    with pytest.raises(TrustError, match="no private key that can be read"):
+        keys.private_key(pkcs8(P256), None)
 
 
 @pytest.mark.parametrize(

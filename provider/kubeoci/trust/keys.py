@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -33,6 +33,7 @@ _CURVES: dict[str, tuple[str, Sequence[hashes.HashAlgorithm]]] = {  # cosign sig
 }
 _MODULUS_BITS = range(2048, 8193)
 _EXPONENTS = range(65537, 1 << 31)  # beyond, Go cannot read the key
+_BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)  # TypeError: an empty password of PKCS #8
 _LABEL = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,64})-----")
 _PUBLIC, _PLAIN, _ENCRYPTED = "PUBLIC KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"
 _PUBLIC_ADVICE = "give the text that `cosign public-key --key KEY` or `openssl pkey -in KEY -pubout` writes"
@@ -116,7 +117,7 @@ def spki(der: bytes, name: str) -> PublicKey:
     """The key in the DER of a SubjectPublicKeyInfo. Raises `trust.bad_key`, which calls it `name`."""
     try:
         key = serialization.load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
+    except _BROKEN:
         raise bad_key(name, "it holds no public key that can be read", _PUBLIC_ADVICE) from None
     found = _public(key, name)
     if found.der != der:  # else its fingerprint would not be the one that other programs show
@@ -143,7 +144,7 @@ def private_key(text: str, password: str | None, name: str = "sign.key") -> Priv
         key = serialization.load_der_private_key(der, None if password is None else password.encode())
     except Rejected as verdict:
         raise bad_key(name, f"it is no `cosign.key`: {verdict.text}", _PRIVATE_ADVICE) from None
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: PKCS #8 cannot have an empty password
+    except _BROKEN:
         raise _unreadable(label, name) from None
     return _signing(key, name)
 
