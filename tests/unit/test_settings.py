@@ -3,6 +3,7 @@
 
 import pytest
 
+from kubeoci.cluster.rest import Access
 from kubeoci.lifecycle import settings
 from kubeoci.lifecycle.values import UNKNOWN, Values
 
@@ -98,9 +99,9 @@ def test_provider_config_gives_defaults() -> None:
     """Cluster and namespace fall back to the provider's; the resource's own win."""
     config = {"namespace": "ops", "cluster": {"kubeconfig": "kc", "context": "prod"}}
     given, reader = settings.repository(REPOSITORY, config)
-    assert ([], "ops", "kc", "prod") == (reader.faults, given.namespace, given.kubeconfig, given.context)
+    assert ([], "ops", Access("kc", "prod")) == (reader.faults, given.applying.namespace, given.cluster)
     own, _ = settings.repository({**REPOSITORY, "namespace": "shop", "cluster": {"context": "dev"}}, config)
-    assert ("shop", "", "dev") == (own.namespace, own.kubeconfig, own.context)
+    assert ("shop", Access("", "dev")) == (own.applying.namespace, own.cluster)
 
 
 def test_unknown_parts_are_pending() -> None:

@@ -9,7 +9,6 @@ from kubeoci import artifact, ignore, objects, ranges
 from kubeoci import digest as digests
 from kubeoci.cluster.display import documents
 from kubeoci.cluster.mask import Masks
-from kubeoci.cluster.rest import Access
 from kubeoci.digest import Digest
 from kubeoci.errors import ClusterError, RegistryError
 from kubeoci.lifecycle import command, memory, reach, secrets, verifying
@@ -92,7 +91,7 @@ def store(call: Call, given: RepositoryInputs, *, may_wait: bool = False) -> Sto
 
 
 def _keeper(given: RepositoryInputs) -> secrets.Keeper:
-    return secrets.Keeper(access(given) if given.is_cluster_known else None, given.namespace)
+    return secrets.Keeper(given.cluster if given.is_cluster_known else None, given.applying.namespace)
 
 
 def _ask(call: Call, given: RepositoryInputs) -> Resolved:
@@ -139,9 +138,9 @@ def load(
         ask_cluster: whether the scope of a kind that nobody here knows may be asked of the API server.
         may_wait: whether `Pending` is raised for a Secret that is not there.
     """
-    place = access(given) if ask_cluster else None
+    place = given.cluster if ask_cluster else None
     source = (digest, given.layer_media_type, given.is_copied, given.path, given.ignore)
-    shape = (*source, given.namespace, given.target_namespace, place)
+    shape = (*source, given.applying.namespace, given.target_namespace, place)
     found = call.session.contents.get(shape)
     if found is None:
         pulled = pull(store(call, given, may_wait=may_wait), given.repository, digest, given.layer_media_type)
@@ -156,7 +155,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
     loaded = objects.load(
         files,
         path=given.path,
-        namespace=given.namespace,
+        namespace=given.applying.namespace,
         target_namespace=given.target_namespace,
         namespaced=scopes.namespaced,
     )
@@ -190,12 +189,7 @@ class _Scopes:
         if not self._ask:
             return None
         try:
-            return self._call.session.mapper(access(self._given)).namespaced(group, kind)
+            return self._call.session.mapper(self._given.cluster).namespaced(group, kind)
         except ClusterError:
             self._ask = False  # an unreachable cluster is told by plan and apply; here it only leaves the scope open
             return None
-
-
-def access(given: RepositoryInputs) -> Access:
-    """How to reach the cluster of these settings."""
-    return Access(given.kubeconfig, given.context)

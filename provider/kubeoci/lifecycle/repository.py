@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from kubeoci import digest as digests
@@ -208,22 +209,12 @@ def _given(call: Call, values: Values) -> RepositoryInputs:
 
 def _applying(call: Call, given: RepositoryInputs) -> TargetSettings:
     """How the cluster's side applies; the engine's custom timeout goes before the input `timeout`."""
-    return TargetSettings(
-        namespace=given.namespace,
-        inventory_name=given.inventory_name,
-        prune=given.prune,
-        wait=given.wait,
-        timeout_seconds=call.timeout_seconds or given.timeout_seconds,
-        force=given.force,
-        conflicts=given.conflicts,
-        allow_empty=given.allow_empty,
-        deletion_policy=given.deletion_policy,
-    )
+    return replace(given.applying, timeout_seconds=call.timeout_seconds or given.applying.timeout_seconds)
 
 
 def _target(call: Call, given: RepositoryInputs) -> Target:
     """The cluster and inventory of these settings."""
-    rest = call.session.cluster(content.access(given))
+    rest = call.session.cluster(given.cluster)
     return Target(
         rest,
         _applying(call, given),
@@ -254,7 +245,7 @@ def _recorded(values: Values) -> tuple[Entry, ...]:
 
 def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryInputs) -> str:
     """The cluster's uid. Refuses another cluster or inventory than the recorded one: its objects would be left."""
-    place = f"{given.namespace}/{given.inventory_name}"
+    place = f"{given.applying.namespace}/{given.applying.inventory_name}"
     if ident and ident != place:
         raise InputError(
             "input.invalid",
@@ -275,7 +266,7 @@ def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryI
 
 def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     given = _given(call, news)
-    place = f"{given.namespace}/{given.inventory_name}"
+    place = f"{given.applying.namespace}/{given.applying.inventory_name}"
     if given.suspend:
         return Stored(place, {**olds, **news, "ready": False}, dict(news))
     proof = content.evidence(call, given, digests.parse(str(news["digest"])))
@@ -307,7 +298,7 @@ def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcom
         "annotations": dict(loaded.annotations),
         "inventory": [entry.plain() for entry in outcome.inventory],
         "clusterUid": uid,
-        "ready": given.wait and not outcome.reasons,
+        "ready": given.applying.wait and not outcome.reasons,
     }
 
 
@@ -325,7 +316,7 @@ def _offline(
     old, new = reveal(olds.get("objects")), reveal(news["objects"])
     assert isinstance(new, dict)  # noqa: S101 - plan has looked
     found = offline.changes(old if isinstance(old, dict) else {}, new)
-    if not given.prune:
+    if not given.applying.prune:
         found = tuple(change for change in found if change.action is not Action.DELETED)
     call.log(Severity.WARNING, f"not checked against the cluster: {why}")
     bodies = {str(change.subject): new[str(change.subject)] for change in found if change.action is Action.CREATED}

@@ -4,14 +4,16 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kubeoci import digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
+from kubeoci.cluster.rest import Access
+from kubeoci.cluster.target import Settings as Applying
 from kubeoci.errors import KubeociError
-from kubeoci.lifecycle import access, reach, signing, verifying
+from kubeoci.lifecycle import access, applying, reach, signing, verifying
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.signing import Sign
 from kubeoci.lifecycle.values import Values, reveal
@@ -24,17 +26,14 @@ from kubeoci.registry.transport import Settings
 _PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "sign", "immutableTags", "onDelete")
 _DESCRIPTION: Final = ("source", "revision", "annotations", "created")
 _SELECTION: Final = ("ref", "layerSelector", "verify", "path", "ignore", "targetNamespace", "interval", "suspend")
-_APPLYING: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", "deleteUnreachable")
-_CLUSTER: Final = ("cluster", "namespace", "inventoryName", "driftDetection")
+_CLUSTER: Final = ("cluster", "namespace", "inventoryName", "deleteUnreachable", "driftDetection")
 
 ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
-REPOSITORY: Final = frozenset(("url", *access.INPUTS, *reach.INPUTS, *_SELECTION, *_APPLYING, *_CLUSTER))
+REPOSITORY: Final = frozenset(("url", *access.INPUTS, *reach.INPUTS, *_SELECTION, *applying.INPUTS, *_CLUSTER))
 NOWHERE: Final = Repository("localhost", "unknown")
 """Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
 
 _CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,8 @@ class ArtifactInputs:
 class RepositoryInputs:
     """The inputs of an OCIRepository. `namespace` and the kubeconfig fall back to the provider's configuration.
 
-    `access` is what the program says itself, `secrets` names what the cluster has to add.
+    `access` is what the program says itself, `secrets` names what the cluster has to add. The `timeout` of the program
+    is in `applying`, and bounds the registry's part as well.
     """
 
     repository: Place
@@ -74,21 +74,12 @@ class RepositoryInputs:
     path: str
     ignore: tuple[str, ...]
     interval: str
-    timeout_seconds: float
     suspend: bool
     target_namespace: str
-    prune: bool
-    wait: bool
-    force: bool
-    conflicts: str
-    allow_empty: bool
-    deletion_policy: str
-    delete_unreachable: bool
-    kubeconfig: str = field(repr=False)
-    context: str
+    applying: Applying
+    cluster: Access
     is_cluster_known: bool
-    namespace: str
-    inventory_name: str
+    delete_unreachable: bool
     drift_detection: bool
 
 
@@ -145,7 +136,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     place = _place(reader)
     if place and (place.tag or place.digest):
         reader.fault("url", "names a tag or digest", "give it as ref.tag or ref.digest")
-    kubeconfig, context = _cluster(reader, config)
+    cluster = applying.cluster(reader, config)
     media_type, operation = _selector(reader)
     if operation == "copy" and reader.raw("ignore"):
         reader.fault("ignore", "has no effect on a layer that is copied", "leave it out", code="input.unknown")
@@ -162,21 +153,12 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         path=reader.text("path"),
         ignore=_ignore(reader),
         interval=interval,
-        timeout_seconds=reader.seconds("timeout", 300.0),
         suspend=reader.boolean("suspend", default=False),
-        target_namespace=_label(reader, "targetNamespace", ""),
-        prune=reader.boolean("prune", default=True),
-        wait=reader.boolean("wait", default=True),
-        force=reader.boolean("force", default=False),
-        conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
-        allow_empty=reader.boolean("allowEmpty", default=False),
-        deletion_policy=reader.choice("deletionPolicy", ("MirrorPrune", "Delete", "Orphan"), "MirrorPrune"),
-        delete_unreachable=reader.boolean("deleteUnreachable", default=_forgets()),
-        kubeconfig=kubeconfig,
-        context=context,
+        target_namespace=applying.label(reader, "targetNamespace", ""),
+        applying=applying.read(reader, config),
+        cluster=cluster,
         is_cluster_known="cluster" not in reader.pending,
-        namespace=_label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
-        inventory_name=_inventory_name(reader),
+        delete_unreachable=reader.boolean("deleteUnreachable", default=_forgets()),
         drift_detection=reader.boolean("driftDetection", default=True),
     )
     return settings, reader
@@ -284,31 +266,6 @@ def _selector(reader: Reader) -> tuple[str, str]:
     return section.text("mediaType"), section.choice("operation", ("extract", "copy"), "extract")
 
 
-def _cluster(reader: Reader, config: Values) -> tuple[str, str]:
-    """(kubeconfig, context) of the resource, else of the provider."""
-    section = reader.section("cluster", ("kubeconfig", "context"))
-    if section is None and "cluster" not in reader.pending:
-        section = Reader(config).section("cluster", ("kubeconfig", "context"))
-        if section is not None:
-            reader.faults += section.faults
-    return (section.text("kubeconfig"), section.text("context")) if section else ("", "")
-
-
 def _forgets() -> bool:
     """`KUBEOCI_DELETE_UNREACHABLE=true`: the way out when the state of a lost cluster says otherwise."""
     return os.environ.get("KUBEOCI_DELETE_UNREACHABLE", "").lower() in {"1", "true"}
-
-
-def _label(reader: Reader, name: str, default: str) -> str:
-    value = reader.text(name) or default
-    if value and not _LABEL.fullmatch(value):
-        reader.fault(name, f"{value!r} is no name of a namespace", "use up to 63 of a-z, 0-9 and -")
-    return value
-
-
-def _inventory_name(reader: Reader) -> str:
-    """The name of the Secret that holds the inventory: required, since two stacks must never share one."""
-    value = reader.text("inventoryName", required=True)
-    if value and not _NAME.fullmatch(value):
-        reader.fault("inventoryName", f"{value!r} is no name of a Secret", "use up to 253 of a-z, 0-9, - and .")
-    return value

@@ -6,7 +6,7 @@ import json
 from kubeoci.errors import InputError, KubeociError
 from kubeoci.lifecycle.values import UNKNOWN, Secret, Value, Values, reveal
 
-CLUSTER_KEYS = ("kubeconfig", "context")
+CLUSTER_KEYS = ("kubeconfig", "context", "impersonate")
 _ENGINES_OWN = frozenset({"version", "pluginDownloadURL", "__internal", "__pulumi-go-provider-infer"})
 
 
@@ -38,9 +38,10 @@ def _cluster(value: Value, faults: list[KubeociError]) -> Value:
         return None
     unknown = sorted(set(value) - set(CLUSTER_KEYS))
     faults += [
-        _wrong(f"cluster.{key}", "there is no such setting", "there are: kubeconfig, context") for key in unknown
+        _wrong(f"cluster.{key}", "there is no such setting", f"there are: {', '.join(CLUSTER_KEYS)}") for key in unknown
     ]
-    return {key: _text(value[key], f"cluster.{key}", faults) for key in CLUSTER_KEYS if key in value}
+    texts = {key: _text(value[key], f"cluster.{key}", faults) for key in CLUSTER_KEYS[:2] if key in value}
+    return texts | ({"impersonate": value["impersonate"]} if "impersonate" in value else {})  # each resource reads it
 
 
 def _parsed(text: str, faults: list[KubeociError]) -> Value:

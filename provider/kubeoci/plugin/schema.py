@@ -107,6 +107,34 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
         {
             "kubeconfig": ("string", "Text of a kubeconfig; the usual places when not given."),
             "context": ("string", "One of its contexts; the current one when not given."),
+            "impersonate": ("Impersonate", "Whom to act as, if the cluster allows it."),
+        },
+    ),
+    "Impersonate": (
+        "Another user of the cluster.",
+        {
+            "user": ("string", "Name of the user, such as `system:serviceaccount:shop:deployer`."),
+            "groups": ("[string]", "Groups of the user."),
+            "uid": ("string", "Uid of the user."),
+        },
+    ),
+    "HealthCheck": (
+        "An object that is awaited, whoever made it.",
+        {
+            "apiVersion": ("string", "Group and version, such as `apps/v1`."),
+            "kind": ("string", "Its kind."),
+            "name": ("string", "Its name."),
+            "namespace": ("string", "Its namespace. Default: that of the inventory."),
+        },
+    ),
+    "HealthCheckExpr": (
+        "When objects of a kind are ready, in the Common Expression Language (`pip install 'pulumi-kubeoci[cel]'`).",
+        {
+            "apiVersion": ("string", "Group and version, such as `example.com/v1`."),
+            "kind": ("string", "The kind."),
+            "current": ("string", "True when it is ready: `status.phase == 'Running'`."),
+            "inProgress": ("string", "True while it is on its way."),
+            "failed": ("string", "True when it has failed for good."),
         },
     ),
 }
@@ -171,7 +199,13 @@ REPOSITORY_INPUTS: Final[Table] = {
     "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),
     "conflicts": ("string", "Fields that others own: `smart` (default), `force` or `fail`."),
     "allowEmpty": ("boolean", "Accept an artifact without objects, which prunes all. Default: false."),
-    "deletionPolicy": ("string", "On destroy: `MirrorPrune` (default: as `prune`), `Delete` or `Orphan`."),
+    "deletionPolicy": (
+        "string",
+        "On destroy: `MirrorPrune` (default: as `prune`), `Delete`, `WaitForTermination` or `Orphan`.",
+    ),
+    "failFast": ("boolean", "Stop waiting at the first object that failed. Default: false."),
+    "healthChecks": ("[HealthCheck]", "Objects to wait for beside those of the artifact; with `wait: false` alone."),
+    "healthCheckExprs": ("[HealthCheckExpr]", "Rules of readiness for kinds that have none of their own."),
     "deleteUnreachable": ("boolean", "On destroy, forget the objects of a cluster that is gone. Default: false."),
     "cluster": ("Cluster", "Where to apply. Default: the provider's, else the usual kubeconfig."),
     "namespace": ("string", "Namespace of the inventory, and of objects that name none. Default: `default`."),
@@ -206,6 +240,9 @@ OUTPUT_TYPES: Final = frozenset({"Signature"})
 _OPTIONAL: Final = frozenset({"verified"})
 _REQUIRED: Final = {
     "Credentials": ["password", "username"],
+    "HealthCheck": ["apiVersion", "kind", "name"],
+    "HealthCheckExpr": ["apiVersion", "current", "kind"],
+    "Impersonate": ["user"],
     "OIDCIdentity": ["issuer", "subject"],
     "SecretRef": ["name"],
     "Signature": ["digest", "format", "manifest", "signature"],

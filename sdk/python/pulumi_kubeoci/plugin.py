@@ -9,6 +9,14 @@ from typing import Any, Unpack
 import pulumi
 from pulumi_kubeoci import outputs
 from pulumi_kubeoci.arguments import (
+    OCIArtifactArgs,
+    OCIRepositoryArgs,
+    artifact_properties,
+    nested,
+    options,
+    repository_properties,
+)
+from pulumi_kubeoci.nested import (
     ClientCertificateArgs,
     ClientCertificateArgsDict,
     Cluster,
@@ -16,10 +24,14 @@ from pulumi_kubeoci.arguments import (
     ClusterArgsDict,
     CredentialsArgs,
     CredentialsArgsDict,
+    HealthCheckArgs,
+    HealthCheckArgsDict,
+    HealthCheckExprArgs,
+    HealthCheckExprArgsDict,
+    ImpersonateArgs,
+    ImpersonateArgsDict,
     LayerSelectorArgs,
     LayerSelectorArgsDict,
-    OCIArtifactArgs,
-    OCIRepositoryArgs,
     OIDCIdentityArgs,
     OIDCIdentityArgsDict,
     RefArgs,
@@ -30,10 +42,6 @@ from pulumi_kubeoci.arguments import (
     SignArgsDict,
     VerifyArgs,
     VerifyArgsDict,
-    artifact_properties,
-    nested,
-    options,
-    repository_properties,
 )
 
 __all__ = [
@@ -43,6 +51,12 @@ __all__ = [
     "ClusterArgsDict",
     "CredentialsArgs",
     "CredentialsArgsDict",
+    "HealthCheckArgs",
+    "HealthCheckArgsDict",
+    "HealthCheckExprArgs",
+    "HealthCheckExprArgsDict",
+    "ImpersonateArgs",
+    "ImpersonateArgsDict",
     "LayerSelectorArgs",
     "LayerSelectorArgsDict",
     "OCIArtifact",

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inputs of an OCIRepository that say where and how its objects are applied, in the words of a Kustomization."""
+
+import re
+from typing import Final
+
+from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
+from kubeoci.cluster.login import Impersonation
+from kubeoci.cluster.rest import Access
+from kubeoci.cluster.target import Settings
+from kubeoci.errors import KubeociError
+from kubeoci.lifecycle.inputs import Reader
+from kubeoci.lifecycle.values import Values, reveal
+
+_POLICIES: Final = ("MirrorPrune", "Delete", "WaitForTermination", "Orphan")
+_CHECKS: Final = ("failFast", "healthChecks", "healthCheckExprs")
+INPUTS: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", *_CHECKS)
+CLUSTER: Final = ("kubeconfig", "context", "impersonate")
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*")
+
+
+def read(reader: Reader, config: Values) -> Settings:
+    """How to apply; `namespace` falls back to the provider's configuration. What is wrong is in `reader`."""
+    return Settings(
+        namespace=label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
+        inventory_name=_inventory_name(reader),
+        prune=reader.boolean("prune", default=True),
+        wait=reader.boolean("wait", default=True),
+        timeout_seconds=reader.seconds("timeout", 300.0),
+        force=reader.boolean("force", default=False),
+        conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
+        allow_empty=reader.boolean("allowEmpty", default=False),
+        deletion_policy=reader.choice("deletionPolicy", _POLICIES, "MirrorPrune"),
+        fail_fast=reader.boolean("failFast", default=False),
+        health_checks=_health_checks(reader),
+        health_check_exprs=_health_check_exprs(reader),
+    )
+
+
+def cluster(reader: Reader, config: Values) -> Access:
+    """Which cluster: that of the resource, else of the provider."""
+    section = reader.section("cluster", CLUSTER)
+    if section is None and "cluster" not in reader.pending:
+        section = Reader(config).section("cluster", CLUSTER)
+        if section is not None:
+            reader.faults += section.faults
+    if section is None:
+        return Access()
+    return Access(section.text("kubeconfig"), section.text("context"), _impersonation(section))
+
+
+def label(reader: Reader, name: str, default: str) -> str:
+    """The name of a namespace."""
+    value = reader.text(name) or default
+    if value and not _LABEL.fullmatch(value):
+        reader.fault(name, f"{value!r} is no name of a namespace", "use up to 63 of a-z, 0-9 and -")
+    return value
+
+
+def _inventory_name(reader: Reader) -> str:
+    """The name of the Secret that holds the inventory: required, since two stacks must never share one."""
+    value = reader.text("inventoryName", required=True)
+    if value and not _NAME.fullmatch(value):
+        reader.fault("inventoryName", f"{value!r} is no name of a Secret", "use up to 253 of a-z, 0-9, - and .")
+    return value
+
+
+def _impersonation(section: Reader) -> Impersonation | None:
+    """Whom to act as. Groups without a user would be refused by the server later."""
+    inner = section.section("impersonate", ("user", "groups", "uid"))
+    if inner is None:
+        return None
+    found = Impersonation(inner.text("user", required=True), inner.texts("groups"), inner.text("uid"))
+    section.pending |= {"impersonate"} if inner.pending else set()
+    return found
+
+
+def _health_checks(reader: Reader) -> tuple[HealthCheck, ...]:
+    """Objects that are awaited beside those of the artifact."""
+    return tuple(
+        HealthCheck(
+            _api_version(each),
+            each.text("kind", required=True),
+            each.text("name", required=True),
+            label(each, "namespace", ""),
+        )
+        for each in reader.sections("healthChecks", ("apiVersion", "kind", "name", "namespace"))
+    )
+
+
+def _health_check_exprs(reader: Reader) -> tuple[HealthCheckExpr, ...]:
+    """Rules of health in CEL, compiled now, so that a fault in one is told in the preview."""
+    from kubeoci.cluster import expressions  # noqa: PLC0415 - loads an extra when there are rules
+
+    found = tuple(
+        HealthCheckExpr(
+            _api_version(each),
+            each.text("kind", required=True),
+            each.text("current", required=True),
+            each.text("inProgress"),
+            each.text("failed"),
+        )
+        for each in reader.sections("healthCheckExprs", ("apiVersion", "kind", "current", "inProgress", "failed"))
+    )
+    try:
+        if not reader.faults:
+            expressions.judges(found)
+    except KubeociError as error:
+        reader.faults.append(error)
+    return found
+
+
+def _api_version(each: Reader) -> str:
+    value = each.text("apiVersion", required=True)
+    if value and not _API_VERSION.fullmatch(value):
+        each.fault("apiVersion", f"{value!r} is no group and version", "write it like apps/v1")
+    return value
