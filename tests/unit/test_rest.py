@@ -156,6 +156,31 @@ def test_odd_retry_after_is_none(text: str) -> None:
     assert 0.0 == refusal(429, {"Retry-After": text}, b"").retry_seconds
 
 
+def test_an_answer_that_is_no_object_is_an_error(cluster: ClusterSimulator) -> None:
+    """JSON of another shape than every object of Kubernetes has."""
+    cluster.fail("GET ", Fault(status=200, body=b"[]"))
+    with pytest.raises(ClusterError, match="the answer is no JSON object"):
+        access(cluster).get(SYSTEM)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+def test_a_server_that_answered_before_is_restarting() -> None:
+    """A connection that is refused now is tried again, and the last refusal told."""
+    with ClusterSimulator() as cluster:
+        rest = access(cluster)
+        rest.get(SYSTEM)
+        rest.close()
+    with pytest.raises(ClusterError, match="Connection refused") as caught:
+        rest.get(SYSTEM)
+    assert "cluster.unreachable" == caught.value.code
+
+
+def test_proxies_are_used(cluster: ClusterSimulator) -> None:
+    """`proxy-url` of the kubeconfig leads to a server that only the proxy can reach."""
+    config = kubeconfig("http://cluster.invalid").replace("'}}", f"', proxy-url: '{cluster.server}'}}}}")
+    assert connect(Access(config), stop=threading.Event()).get(SYSTEM) is not None
+
+
 @pytest.mark.usefixtures("_no_pauses")
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b"[" * 100_000, b"\xff\xfe"])
 def test_an_answer_that_is_no_json_is_an_error(cluster: ClusterSimulator, body: bytes) -> None:

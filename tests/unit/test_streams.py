@@ -12,6 +12,7 @@ import pytest
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.rest import Rest
 from kubeoci.cluster.streams import News, Place, Streams
+from kubeoci.cluster.watch import Watch
 from kubeoci.errors import ClusterError
 from simulator.cluster import ClusterSimulator, Fault
 from simulator.shop import access
@@ -254,6 +255,15 @@ def test_close_ends_threads(cluster: ClusterSimulator) -> None:
         read_until(streams, "1")
     assert [] == [thread for thread in threading.enumerate() if thread.name == "kubeoci-watch"]
     assert [WATCH] == cluster.requests
+
+
+def test_a_stream_that_opens_late_is_ended(cluster: ClusterSimulator) -> None:
+    """An answer that comes after the end is not read."""
+    calls: list[str] = []
+    streams = Streams(access(cluster), time.monotonic() + 60)
+    streams.close()
+    with streams._registered(Watch(iter(()), lambda: calls.append("stopped"), lambda: None)):  # noqa: SLF001 - a race
+        assert ["stopped"] == calls
 
 
 def test_the_deadline_ends_threads(cluster: ClusterSimulator) -> None:

@@ -74,9 +74,7 @@ def status(body: Body | None, context: Context | None = None, *, now: float | No
 
 
 def is_silent(body: Body) -> bool:
-    """Whether no rule of a kind applies and the object says nothing of itself: it may be too new for that."""
-    if _key(body) in _RULES or _key(body) in {("", "Pod"), ("", "PersistentVolumeClaim")}:
-        return False
+    """Whether a custom resource says nothing of itself: it may be too new for that."""
     return not is_int(at(body, "status", "observedGeneration")) and not condition(body, "Ready")
 
 

@@ -125,13 +125,11 @@ class Streams:
                 since = step(place, since)
                 is_barren = not since and not came_from
             except Refused as error:
-                since = ""
+                since, is_barren = "", not came_from or step == self._poll
                 if error.code == "cluster.invalid" and not (came_from or listed):
                     self._lists_first, is_barren = True, False
-                else:
-                    is_barren = not came_from or step == self._poll
-                    is_forbidden = error.code == "cluster.forbidden" and step == self._watch
-                    step, is_barren = (self._poll, False) if is_forbidden else (step, is_barren)
+                elif error.code == "cluster.forbidden" and step == self._watch:
+                    step, is_barren = self._poll, False
             except ClusterError:
                 since, is_barren = "", True
             if is_barren:
