@@ -202,6 +202,21 @@ def test_what_is_listed_but_gone_is_passed_over(target: RegistrySimulator, tmp_p
         assert (DIGEST, digest.of(note)) == copy(source, target, tmp_path).manifests
 
 
+def test_what_refers_to_something_else_stays(target: RegistrySimulator, tmp_path: Path) -> None:
+    """A list is only a list: what has no business in it, with another subject or none, is not carried along."""
+    with RegistrySimulator() as source:
+        source.add("app", "v1", APP, MANIFEST, *BLOBS.values())
+        others = [
+            manifest(b"config"),
+            manifest(b"config", subject=manifest(b"config")),
+            manifest(b"layer", subject=APP),
+        ]
+        for raw in others:
+            source.add("app", "t", raw, MANIFEST)
+        source.add("app", f"sha256-{DIGEST[7:]}", index(*others), INDEX)
+        assert (DIGEST, digest.of(others[-1])) == copy(source, target, tmp_path).manifests
+
+
 @pytest.mark.parametrize("status", [403, 500])
 def test_what_cannot_be_read_is_told(
     source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path, status: int

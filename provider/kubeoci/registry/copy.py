@@ -18,6 +18,7 @@ from kubeoci.reference import Repository
 from kubeoci.registry.answer import Refused
 from kubeoci.registry.parallel import CHECKS, TRANSFERS, together
 from kubeoci.registry.protocols import PUSH, Place, Store
+from kubeoci.registry.referrers import subject_of
 
 _MAX_DEPTH = 4
 _MAX_REFERRER_DEPTH = 2
@@ -70,9 +71,10 @@ def promote(
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What belongs to one manifest: `listed` at the target, `referrers` and `tags` of cosign at the source."""
+    """What belongs to `subject`: `listed` at the target, `referrers` and `tags` of cosign at the source."""
 
-    listed: list[Digest]
+    subject: Digest
+    listed: frozenset[Digest]
     referrers: list[Digest]
     tags: dict[str, Digest]
 
@@ -109,7 +111,7 @@ class _Copy(Generic[S, T]):
     def belongings(self, subjects: Sequence[Digest], depth: int = 1) -> None:
         """What refers to `subjects`, and what refers to that; and what cosign keeps beside each of them."""
         for found in together(self._around, subjects, CHECKS):
-            brought = [one for one in found.referrers if self._referrer(one, listed=one in found.listed)]
+            brought = [one for one in found.referrers if self._referrer(one, found)]
             if depth < _MAX_REFERRER_DEPTH and brought:
                 self.belongings(brought, depth + 1)
             for tag, digest in found.tags.items():
@@ -117,11 +119,11 @@ class _Copy(Generic[S, T]):
 
     def _around(self, subject: Digest) -> _Around:
         source, target = self.source, self.target
-        listed = _names(target.store.referrers(target.place, subject))
-        found = _names(source.store.referrers(source.place, subject, merged=True))
+        listed = frozenset(one.digest for one in target.store.referrers(target.place, subject))
+        found = [one.digest for one in source.store.referrers(source.place, subject, merged=True)]
         tags = [f"{digests.algorithm(subject)}-{digests.hexadecimal(subject)}.{suffix}" for suffix in _COSIGN]
         named = {tag: source.store.tag(source.place, tag) for tag in tags}
-        return _Around(listed, found, {tag: digest for tag, digest in named.items() if digest})
+        return _Around(subject, listed, found, {tag: digest for tag, digest in named.items() if digest})
 
     def _raw(self, digest: Digest) -> bytes:
         return self.source.store.manifest(self.source.place, digest)
@@ -166,16 +168,21 @@ class _Copy(Generic[S, T]):
             here.blob(origin, blob).close()  # an upload session should not wait for a download
         there.put_blob(goal, blob, lambda: here.blob(origin, blob), absent=True, mount=neighbour)
 
-    def _referrer(self, digest: Digest, *, listed: bool) -> bool:
-        """With its contents, and listed at the target as at the source. False where it is only listed, but gone."""
+    def _referrer(self, digest: Digest, around: _Around) -> bool:
+        """With its contents, and listed at the target as at the source.
+
+        False for what the source only lists: what is gone, or names another subject.
+        """
         there = self._has(digest)
-        if there and listed:
+        if there and digest in around.listed:
             return True
         try:
             raw = self._raw(digest)
         except RegistryError as error:
             if error.code != "registry.not_found":
                 raise
+            return False
+        if subject_of(raw) != around.subject:
             return False
         manifest, target = artifact.parse(raw), self.target
         if not there:
@@ -200,10 +207,6 @@ class _Copy(Generic[S, T]):
 
 def _are_neighbours(one: Place, other: Place) -> bool:
     return isinstance(one, Repository) and isinstance(other, Repository) and one.host == other.host
-
-
-def _names(found: Sequence[Descriptor]) -> list[Digest]:
-    return [referrer.digest for referrer in found]
 
 
 def _blobs(manifest: Manifest) -> list[Descriptor]:
