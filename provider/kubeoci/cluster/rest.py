@@ -328,10 +328,10 @@ class Rest:
         import urllib3  # noqa: PLC0415 - as above
 
         reason: object = error
-        if isinstance(error, urllib3.exceptions.TimeoutError):
-            reason = "it took too long to answer"
-        elif isinstance(error, urllib3.exceptions.NewConnectionError):
+        if isinstance(error, urllib3.exceptions.NewConnectionError):  # a kind of timeout too
             reason = str(error).rsplit(": ", 1)[-1]
+        elif isinstance(error, urllib3.exceptions.TimeoutError):
+            reason = "it took too long to answer"
         advice = "check that the API server runs and that the kubeconfig names it"
         told = ClusterError("cluster.unreachable", f"no connection: {reason}", where=self.server, advice=advice)
         broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
