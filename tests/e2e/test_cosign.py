@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from e2e.cosigning import PASSWORD, VERSIONS, Pair, Pairs, Place, cosign, had, made
+from e2e.others import KINDS as ALL_KINDS
 from e2e.others import Services, services
 from kubeoci.errors import TrustError
 from kubeoci.trust import keys
@@ -140,4 +141,17 @@ def test_all_on_one_artifact(place: Place, pairs: Pairs, versions: list[str], tm
         place.verify(pair, form)
     for pair, form in ours:
         with pytest.raises(TrustError, match=r"trust\.no_match"):
+            place.verify(pair, form)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_every_registry(place: Place, pairs: Pairs) -> None:
+    """Ours are written, found and removed wherever we may write, with passwords, tokens and a private authority."""
+    pair = pairs["P-256"]
+    records = [record for form in FORMATS for record in place.sign(pair, form)]
+    assert [*FORMATS] == [place.verify(pair, form).format for form in FORMATS]
+    remove(place.registry, place.repository, place.subject.digest, records)
+    for form in FORMATS:
+        with pytest.raises(TrustError, match=r"trust\.no_signature"):
             place.verify(pair, form)

@@ -195,6 +195,16 @@ def test_the_last_signature_takes_the_manifest_along(server: RegistrySimulator, 
     assert {} == server.tags["app"]
 
 
+def test_a_tag_may_outlive_its_manifest(server: RegistrySimulator, tmp_path: Path) -> None:
+    """Some registries go on serving what was deleted under its tags, so the tag goes, too."""
+    raw = manifest(layer("ours"))
+    delete = f"DELETE /v2/app/manifests/{server.add('app', TAG, raw, MANIFEST)}"
+    server.after[delete] = overwrite(server, raw, 1)
+    opened(server, tmp_path).remove(is_by("ours"))
+    assert [GET, delete, GET, f"DELETE /v2/app/manifests/{TAG}", GET] == server.requests
+    assert {} == server.tags["app"]
+
+
 @pytest.mark.parametrize("others", [(), ("a",)])
 def test_nothing_to_remove(server: RegistrySimulator, tmp_path: Path, others: tuple[str, ...]) -> None:
     """Where there is no signature of ours one look is all, even where there is none at all."""

@@ -53,7 +53,7 @@ class SignatureTag(Generic[P]):
     def remove(self, is_gone: Callable[[Layer], bool]) -> None:
         """Take these layers away; the manifest goes with its last one. What is no image manifest holds none."""
         with self.registry.turn(self.place, self.subject):
-            raw, left = self._raw(), _TRIES
+            before, raw, left = None, self._raw(), _TRIES
             while raw is not None and _holds_layers(raw):
                 document, old = _parsed(raw)
                 new = [layer for layer in old if not is_gone(layer)]
@@ -62,10 +62,12 @@ class SignatureTag(Generic[P]):
                 left = self._spend(left)
                 if new:
                     self._write(document, new)
-                else:
+                elif raw != before:
                     self.registry.delete_manifest(self.place, digests.of(raw))
+                else:  # some registries delete a manifest, and go on serving it under its tags
+                    self.registry.delete_tag(self.place, simplesigning.tag(self.subject))
                 self._pause()
-                raw = self._raw()
+                before, raw = raw, self._raw()
 
     def _raw(self) -> bytes | None:
         return self.registry.tagged(self.place, simplesigning.tag(self.subject))
