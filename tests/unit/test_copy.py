@@ -121,30 +121,37 @@ def test_deep_index_is_refused(source: RegistrySimulator, target: RegistrySimula
     assert {} == target.tags.get("prod", {})
 
 
+MANY = [b"%d" % number for number in range(1000)]
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[RegistrySimulator, RegistrySimulator]]:
+    """A registry with an artifact of a thousand blobs, and an empty one."""
+    with RegistrySimulator() as source, RegistrySimulator() as target:
+        source.add("app", "many", manifest(*MANY), MANIFEST, *MANY)
+        yield source, target
+
+
 def test_all_blobs_are_asked_for_and_none_is_sent(
-    source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path
+    pair: tuple[RegistrySimulator, RegistrySimulator], tmp_path: Path
 ) -> None:
     """A thousand that the target has cost a question each, nothing is read at the source."""
-    blobs = [b"%d" % number for number in range(1000)]
-    raw = manifest(*blobs)
-    source.add("app", "many", raw, MANIFEST, *blobs)
+    (source, target), name = pair, digest.of(manifest(*MANY))
     target.blobs["prod"] = dict(source.blobs["app"])
-    promote(end(source, tmp_path), digest.of(raw), end(target, tmp_path, "prod"), ["v1"], with_referrers=False)
-    asked = [f"HEAD /v2/prod/manifests/{name}" for name in ("v1", digest.of(raw))]
-    stored = [f"PUT /v2/prod/manifests/{name}" for name in (digest.of(raw), "v1")]
+    promote(end(source, tmp_path), name, end(target, tmp_path, "prod"), ["v1"], with_referrers=False)
+    asked = [f"HEAD /v2/prod/manifests/{ref}" for ref in ("v1", name)]
+    stored = [f"PUT /v2/prod/manifests/{ref}" for ref in (name, "v1")]
     assert (asked, stored) == (target.requests[:2], target.requests[-2:])
-    assert sorted(f"HEAD /v2/prod/blobs/{digest.of(blob)}" for blob in blobs) == sorted(target.requests[2:-2])
-    assert [f"GET /v2/app/manifests/{digest.of(raw)}"] == source.requests
+    assert sorted(f"HEAD /v2/prod/blobs/{digest.of(blob)}" for blob in MANY) == sorted(target.requests[2:-2])
+    assert [f"GET /v2/app/manifests/{name}"] == source.requests
 
 
-def test_copy_stops_at_the_first_refusal(source: RegistrySimulator, target: RegistrySimulator, tmp_path: Path) -> None:
+def test_copy_stops_at_the_first_refusal(pair: tuple[RegistrySimulator, RegistrySimulator], tmp_path: Path) -> None:
     """A registry that denies one question is not asked a thousand."""
-    blobs = [b"%d" % number for number in range(1000)]
-    raw = manifest(*blobs)
-    source.add("app", "many", raw, MANIFEST, *blobs)
+    source, target = pair
     target.fail("HEAD /v2/prod/blobs", Fault(status=403), times=1000)
     with pytest.raises(RegistryError, match=r"registry\.denied"):
-        copy(source, target, tmp_path, digest.of(raw))
+        copy(source, target, tmp_path, digest.of(manifest(*MANY)))
     assert len(target.requests) < 500
 
 

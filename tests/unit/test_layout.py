@@ -3,6 +3,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from io import BytesIO
@@ -318,6 +320,45 @@ def test_many_writers_lose_nothing(place: Folder, fresh: Callable[..., Layouts])
     for thread in threads:
         thread.join()
     assert sorted(tags) == sorted(fresh().tags(place))
+
+
+WRITER = """
+import sys
+from io import BytesIO
+from pathlib import Path
+from kubeoci import digest
+from kubeoci.artifact import MANIFEST, Descriptor, canonical
+from kubeoci.registry.cache import Cache
+from kubeoci.registry.layout import Layouts
+from kubeoci.registry.protocols import Folder
+
+name, folder, cache = sys.argv[1:]
+layouts, place = Layouts(Cache(Path(cache))), Folder(folder)
+empty = Descriptor("application/vnd.oci.empty.v1+json", digest.of(b"{}"), 2)
+subject = Descriptor(MANIFEST, digest.of(b"subject"), 7).document()
+fields = {"schemaVersion": 2, "mediaType": MANIFEST, "config": empty.document(), "layers": [], "subject": subject}
+layouts.put_blob(place, empty, lambda: BytesIO(b"{}"))
+print("ready", flush=True)
+sys.stdin.read(1)
+for number in range(25):
+    layouts.attach(place, canonical({**fields, "annotations": {"n": f"{name}-{number}"}}))
+"""
+
+
+def test_processes_lose_nothing(root: Path, place: Folder, fresh: Callable[..., Layouts], tmp_path: Path) -> None:
+    """Two programs that begin at the same moment attach twenty-five things each to one artifact."""
+    writers = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", WRITER, name, str(root), str(tmp_path / name)]
+        writers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    for writer in writers:
+        assert writer.stdout
+        assert "ready\n" == writer.stdout.readline()
+    for writer in writers:
+        writer.communicate("x", timeout=60)
+    assert [0, 0] == [writer.returncode for writer in writers]
+    assert 50 == len(fresh().referrers(place, digest.of(b"subject")))
 
 
 def test_a_lock_that_is_held_ends_with_the_deadline(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
