@@ -2,6 +2,7 @@
 """The real cosign, version 2 and version 3, with its keys, and artifacts for it and for us to sign."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -70,14 +71,14 @@ class Cosign:
     def sign(self, ref: str, pair: Pair, form: str, **notes: str) -> None:
         """Sign what `ref` names, without a log."""
         plain = ["--use-signing-config=false"] if self.version > 2 else []
-        self.run("sign", "--yes", "--tlog-upload=false", *plain, *_shared(form, notes), f"--key={pair.private}", ref)
+        self.run("sign", "--yes", "--tlog-upload=false", *plain, *flags(form, notes), f"--key={pair.private}", ref)
 
     def verify(self, ref: str, pair: Pair, form: str, **notes: str) -> None:
         """Verify what `ref` names; AssertionError with cosign's own words when it does not hold."""
         root = self.folder / "root.json"
         root.write_text(_ROOT)
         offline = [f"--trusted-root={root}"] if self.version == 2 else []
-        self.run("verify", "--insecure-ignore-tlog", *offline, *_shared(form, notes), f"--key={pair.public}", ref)
+        self.run("verify", "--insecure-ignore-tlog", *offline, *flags(form, notes), f"--key={pair.public}", ref)
 
     def import_key(self, path: Path) -> Pair:
         """Make a pair of the PKCS #8 PEM in `path`."""
@@ -85,16 +86,17 @@ class Cosign:
         self.run("import-key-pair", "--yes", f"--key={path}", f"--output-key-prefix={prefix}")
         return Pair(prefix.with_suffix(".key"), prefix.with_suffix(".pub"))
 
-    def run(self, *arguments: str) -> str:
-        """What it prints."""
-        environment = os.environ | {"HOME": str(self.folder), "COSIGN_PASSWORD": PASSWORD}
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """What it prints; AssertionError with its complaint if it fails."""
+        environment = {**os.environ, "HOME": str(self.folder), "COSIGN_PASSWORD": PASSWORD, **(environment or {})}
         command = [self.program, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert not done.returncode, done.stderr
         return done.stdout
 
 
-def _shared(form: str, notes: Mapping[str, str]) -> list[str]:
+def flags(form: str, notes: Mapping[str, str]) -> list[str]:
+    """What signing and verifying have in common."""
     annotations = [f"--annotations={name}={value}" for name, value in notes.items()]
     return [f"--new-bundle-format={'true' if form == 'bundle' else 'false'}", "--allow-http-registry", *annotations]
 
@@ -123,8 +125,9 @@ class Place:
 
 
 def made(service: Service, name: str, folder: Path) -> Place:
-    """A new place in a registry."""
-    registry, repository = service.registry(folder / "cache"), reference.parse(f"{service.host}/{name}").repository
+    """A new place in a registry, called like the test with this name."""
+    path = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    registry, repository = service.registry(folder / "cache"), reference.parse(f"{service.host}/{path}").repository
     fields = {"schemaVersion": 2, "mediaType": MANIFEST, "config": _EMPTY.document(), "layers": [_EMPTY.document()]}
     raw = canonical(fields | {"annotations": {"name": name}})
     registry.put_blob(repository, _EMPTY, lambda: BytesIO(b"{}"))

@@ -41,8 +41,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
 @pytest.fixture
 def place(everywhere: Services, kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
     """A new artifact in a registry of one kind."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name.lower())
-    return made(had(lambda: everywhere[kind]), name.replace("--", "-").strip("-"), tmp_path)
+    return made(had(lambda: everywhere[kind]), request.node.name, tmp_path)
 
 
 def matrix(*names: str) -> pytest.MarkDecorator:
