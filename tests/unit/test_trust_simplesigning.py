@@ -27,6 +27,15 @@ def claims(**fields: object) -> Claims:
     return Claims(DIGEST, (), **fields)  # type: ignore[arg-type]
 
 
+def verdict(raw: bytes, wanted: Claims) -> Reason | None:
+    """The reason against it; None where it holds."""
+    try:
+        check(raw, wanted)
+    except Rejected as rejected:
+        return rejected.reason
+    return None
+
+
 def changed(path: str, value: object) -> bytes:
     """The payload with another member at `path`."""
     found = json.loads(PAYLOAD)
@@ -150,7 +159,7 @@ def test_other_annotations_are_malformed(notes: dict[str, str]) -> None:
 )
 def test_payload_holds(raw: bytes, wanted: Claims) -> None:
     """Optional members are anybody's; a reference counts where one is claimed."""
-    check(raw, wanted)
+    assert verdict(raw, wanted) is None
 
 
 @pytest.mark.parametrize(
@@ -176,6 +185,4 @@ def test_payload_holds(raw: bytes, wanted: Claims) -> None:
 )
 def test_payload_does_not_hold(reason: Reason, raw: bytes, wanted: Claims) -> None:
     """Each with the reason that people search for."""
-    with pytest.raises(Rejected) as caught:
-        check(raw, wanted)
-    assert reason == caught.value.reason
+    assert reason == verdict(raw, wanted)

@@ -24,6 +24,15 @@ def payload(**members: object) -> bytes:
     return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
 
 
+def verdict(raw: bytes, claims: Claims) -> Reason | None:
+    """The reason against it; None where it holds."""
+    try:
+        statement.check(raw, claims)
+    except Rejected as rejected:
+        return rejected.reason
+    return None
+
+
 def subject(**members: object) -> bytes:
     """A statement whose one subject has other members."""
     return payload(subject=[OURS | members])
@@ -65,7 +74,7 @@ def test_name_and_annotations_are_in_the_subject() -> None:
 )
 def test_statement_holds(raw: bytes, claims: Claims) -> None:
     """Other subjects, unknown members and any predicate do not matter where nothing is claimed of them."""
-    statement.check(raw, claims)
+    assert verdict(raw, claims) is None
 
 
 @pytest.mark.parametrize(
@@ -95,9 +104,7 @@ def test_statement_holds(raw: bytes, claims: Claims) -> None:
 )
 def test_statement_does_not_hold(reason: Reason, raw: bytes) -> None:
     """Each with the reason that people search for."""
-    with pytest.raises(Rejected) as caught:
-        statement.check(raw, CLAIMS)
-    assert reason == caught.value.reason
+    assert reason == verdict(raw, CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -112,17 +119,14 @@ def test_statement_does_not_hold(reason: Reason, raw: bytes) -> None:
 )
 def test_claims_of_the_subject(reason: Reason, claims: Claims) -> None:
     """Name and annotations must be those of the subject, as texts."""
-    with pytest.raises(Rejected) as caught:
-        statement.check(subject(name="app", annotations={"a": "1", "n": 1}), claims)
-    assert reason == caught.value.reason
+    assert reason == verdict(subject(name="app", annotations={"a": "1", "n": 1}), claims)
 
 
 def test_claims_of_two_subjects_are_not_mixed() -> None:
     """The name of one and the annotations of the other do not make one that holds."""
     one, two = (OURS | more for more in ({"name": "app"}, {"annotations": {"a": "1"}}))
     for subjects in ([one, two], [two, one], [one | {"digest": OTHER["digest"]}, two]):
-        with pytest.raises(Rejected):
-            statement.check(payload(subject=subjects), Claims(DIGEST, CLAIMS.predicates, {"a": "1"}, "app"))
+        assert verdict(payload(subject=subjects), Claims(DIGEST, CLAIMS.predicates, {"a": "1"}, "app"))
 
 
 @pytest.mark.parametrize(
