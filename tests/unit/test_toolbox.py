@@ -61,6 +61,12 @@ def test_a_part_of_kubernetes_is_not_enough(programs: Path) -> None:
     assert toolbox.on_path(TOOLS["kubernetes"]) is None
 
 
+def test_an_older_major_version_is_built(programs: Path) -> None:
+    """What writes the old formats is no later program of the same name."""
+    path = script(programs, "cosign", "#!/bin/sh\necho v3.9.9\n")
+    assert (None, {"cosign": path}) == (toolbox.on_path(TOOLS["cosign2"]), toolbox.on_path(TOOLS["cosign"]))
+
+
 def test_a_language_host_counts_beside_its_pulumi(programs: Path) -> None:
     """What has no version of its own is taken from the folder of a recent `pulumi`, and only whole."""
     script(programs, "pulumi", "#!/bin/sh\necho v3.300.0\n")
