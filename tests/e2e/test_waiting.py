@@ -18,7 +18,9 @@ from kubeoci import objects
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.login import Impersonation
+from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.rest import Access, connect
+from kubeoci.cluster.streams import Place, Streams
 from kubeoci.cluster.target import Outcome, Settings, Target
 from rig import Rig
 
@@ -321,6 +323,20 @@ def test_troubled_watch(
     proxy.trouble("GET /apis/apps", trouble, times, inside="watch=1")
     assert () == up(proxy.kubeconfig, namespace, workload("Deployment", namespace, replicas=1)).reasons
     assert len(proxy.ordered) < times
+
+
+@pytest.mark.parametrize(("since", "idle"), [("1", 60.0), ("999999999", 1.0)], ids=["expired", "future"])
+def test_odd_resource_versions(
+    rig: Rig, namespace: str, monkeypatch: pytest.MonkeyPatch, since: str, idle: float
+) -> None:
+    """What is too old is refused inside the stream at once, a version of the future is met with silence: both end."""
+    monkeypatch.setattr("kubeoci.cluster.rest.IDLE_SECONDS", idle)
+    rest = connect(Access(str(rig.kubeconfig)), stop=threading.Event())
+    streams = Streams(rest, time.monotonic() + 60)
+    place = Place(Kind("apps", "v1", "Deployment", "deployments", namespaced=True), namespace, frozenset({"web"}))
+    assert "" == streams._watch(place, since)  # noqa: SLF001 - one step alone
+    assert [] == list(streams.take(0.0))
+    rest.close()
 
 
 @pytest.mark.parametrize(

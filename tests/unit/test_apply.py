@@ -55,6 +55,15 @@ def test_first_apply_writes_the_inventory_first_and_last(cluster: ClusterSimulat
     assert all(entry.uid for entry in outcome.inventory)
 
 
+def test_a_storm_of_429_costs_time_only(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API server that refuses more requests than there are objects gets them all in the end, once each."""
+    monkeypatch.setattr("kubeoci.cluster.rest.random.uniform", lambda _low, _high: 0.0)
+    cluster.fail("PATCH ", Fault(status=429), times=90)
+    maps = [FLAGS.replace("flags", f"flags-{number}") for number in range(60)]
+    assert () == up(cluster, NAMESPACE, *maps).reasons
+    assert 90 + 1 + 60 + 1 == sum(text.startswith("PATCH ") for text in cluster.requests)
+
+
 def test_every_object_carries_our_label(cluster: ClusterSimulator) -> None:
     """The label of the ApplySet makes our objects findable."""
     up(cluster, *SHOP)
