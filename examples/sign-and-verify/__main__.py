@@ -10,17 +10,10 @@ import pulumi
 import pulumi_kubeoci as kubeoci
 
 url = pulumi.Config().require("url")
-private, public = Path("cosign.key").read_text("utf-8"), Path("cosign.pub").read_text("utf-8")
+key, public = pulumi.Output.secret(Path("cosign.key").read_text("utf-8")), Path("cosign.pub").read_text("utf-8")
 
-artifact = kubeoci.OCIArtifact(
-    "app", url=url, path="deploy", tags=["prod"], sign={"key": pulumi.Output.secret(private)}
-)
-app = kubeoci.OCIRepository(
-    "app",
-    url=url,
-    ref={"digest": artifact.digest},
-    verify={"provider": "cosign", "keys": [public]},
-)
+artifact = kubeoci.OCIArtifact("app", url=url, path="deploy", tags=["prod"], sign={"key": key})
+app = kubeoci.OCIRepository("app", url=url, ref={"digest": artifact.digest}, verify={"keys": [public]})
 
 pulumi.export("reference", artifact.reference)
 pulumi.export("verified", app.verified)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeoci.trust import keys
 from project import Project
 from rig import Rig
 
@@ -44,6 +45,29 @@ def test_program_is_the_example() -> None:
     """The program in the README is the quickstart's."""
     program = (ROOT / "examples" / "quickstart" / "__main__.py").read_text().partition('"""\n\n')[2]
     assert program in (ROOT / "README.md").read_text()
+
+
+def test_signed_program_is_the_example(new_project: NewProject, rig: Rig) -> None:
+    """So is the one that signs, and its block is what the wrong key gives."""
+    readme = (ROOT / "README.md").read_text()
+    program = (ROOT / "examples" / "sign-and-verify" / "__main__.py").read_text()
+    assert program[program.index("artifact =") : program.index("\npulumi.export")] in readme
+    project = new_project("sign-and-verify", {"shop-signed:url": f"{rig.registry}/readme/signed"})
+    ours, other = keys.generate("pw"), keys.generate("pw")
+    project.environment["COSIGN_PASSWORD"] = "pw"
+    (project.folder / "cosign.key").write_text(ours.private)
+    (project.folder / "cosign.pub").write_text(ours.public)
+    project.up("--skip-preview")
+    (project.folder / "cosign.pub").write_text(other.public)
+    (message,) = re.findall(r"(no matching signatures .*)\n```", readme)
+    assert nameless(message) in nameless(project.preview(is_failure=True))
+    (project.folder / "cosign.pub").write_text(ours.public)
+    project.destroy("--skip-preview")
+
+
+def nameless(text: str) -> str:
+    """A text without the place, and without fingerprints and digests, which are new each time."""
+    return re.sub(r"\b[0-9a-f]{12,64}\b", "N", re.sub(r"'\S+@", "'", text))
 
 
 def edit(path: Path, before: str, after: str) -> None:

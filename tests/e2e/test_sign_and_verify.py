@@ -101,11 +101,11 @@ def test_unsigned_artifact_is_not_applied(story: Story, rig: Rig) -> None:
     """Without `sign` the preview fails; a tag that somebody moves to it after a good preview changes nothing."""
     pair = keys.generate("correct-horse")
     story.keys(pair, pair)
-    story.replace("__main__.py", 'ref={"digest": artifact.digest}', 'ref={"tag": "prod"}')
-    story.replace("__main__.py", "    verify=", "    opts=pulumi.ResourceOptions(depends_on=[artifact]),\n    verify=")
+    after = 'ref={"tag": "prod"}, opts=pulumi.ResourceOptions(depends_on=[artifact])'
+    story.replace("__main__.py", 'ref={"digest": artifact.digest}', after)
     story.project.up("--skip-preview")
     story.project.preview()
-    story.replace("__main__.py", ', sign={"key": pulumi.Output.secret(private)}', "")
+    story.replace("__main__.py", ', sign={"key": key}', "")
     story.replace("deploy/shop.yaml", "red", "blue")
     story.project.up("--skip-preview", "--target", "**OCIArtifact::app")
     story.writes()
