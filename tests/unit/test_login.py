@@ -122,3 +122,62 @@ def test_nothing_prints_credentials() -> None:
     """Neither the setting nor the login shows what is secret."""
     access = Access(CONFIG)
     assert "topsecret" not in f"{access!r} {login(access)!r}"
+
+
+PLUGIN = """#!/bin/sh
+echo run >> "$(dirname "$0")/runs"
+test -f "$(dirname "$0")/broken" && { echo topsecret-stderr >&2; exit 3; }
+count=$(wc -l < "$(dirname "$0")/runs")
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t-'$count'"}}'
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Access:
+    """A kubeconfig whose user has a credential plugin that gives another token each time it runs."""
+    (tmp_path / "corp-login").write_text(PLUGIN)
+    (tmp_path / "corp-login").chmod(0o755)
+    return Access(
+        CONFIG.replace("/does/not/exist", f"{tmp_path / 'corp-login'}, interactiveMode: Never"), context="two"
+    )
+
+
+def test_plugin_gives_a_token(plugin: Access) -> None:
+    """It runs for each login, so that a token that expired is replaced."""
+    assert [("Authorization", "Bearer t-1")] == [tuple(map(str.strip, pair)) for pair in login(plugin).headers]
+    assert "Bearer t-2" == " ".join(login(plugin).headers[0][1].split())
+
+
+def test_plugin_that_fails_is_named(plugin: Access, tmp_path: Path) -> None:
+    """What it wrote may be secret, and is not repeated in the error."""
+    (tmp_path / "broken").touch()
+    with pytest.raises(ClusterError, match="its credential plugin corp-login failed; run it by hand") as caught:
+        login(plugin)
+    assert "topsecret" not in str(caught.value)
+
+
+def test_no_cluster_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting, a variable and a default file there is nothing to ask."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ClusterError, match=r"set cluster\.kubeconfig or KUBECONFIG"):
+        login(Access())
+
+
+def test_a_pod_that_lacks_its_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a cluster the Pod's own account is the last resort; a Pod without one is told so."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with pytest.raises(ClusterError, match=r"it cannot be used \(ConfigException\)"):
+        login(Access())
+
+
+def test_no_proxy_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that NO_PROXY names is reached without the proxy of the environment."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+    assert "http://proxy.invalid" == login(Access(CONFIG)).proxy
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert "" == login(Access(CONFIG)).proxy
