@@ -10,6 +10,7 @@ import pytest
 
 from kubeoci.cluster.inventory import PART_OF, Entry
 from kubeoci.cluster.target import Outcome
+from kubeoci.errors import ClusterError
 from kubeoci.identity import ObjectId
 from simulator.cluster import ClusterSimulator, Fault
 from simulator.shop import (
@@ -48,6 +49,19 @@ def test_removed_object_is_deleted(cluster: ClusterSimulator) -> None:
     assert [f"DELETE {FLAGS_PATH}", f"PATCH {PARENT_PATH}?force=true"] == cluster.writes()
     assert "ConfigMap/shop/flags deleted" == str(outcome.changes[-1])
     assert FLAGS_ID not in {entry.id for entry in outcome.inventory}
+
+
+def test_more_than_allowed_is_refused_before_any_write(cluster: ClusterSimulator) -> None:
+    """By the plan as well; what is kept by a mark does not count."""
+    told = "2 objects would be deleted, maxPrune is 1: Deployment/shop/web, ConfigMap/shop/flags"
+    with pytest.raises(ClusterError, match=told):
+        target(cluster, max_prune=1).plan(load(NAMESPACE), ())
+    with pytest.raises(ClusterError, match=told):
+        target(cluster, max_prune=1).apply(load(NAMESPACE), (), revision="r2")
+    assert [] == cluster.writes()
+    keep = {"helm.sh/resource-policy": "keep"}
+    cluster.edit(FLAGS_PATH, "them", lambda body: body["metadata"].update(annotations=keep))
+    assert "" == target(cluster, max_prune=1).apply(load(NAMESPACE), (), revision="r2").code
 
 
 @pytest.mark.parametrize(

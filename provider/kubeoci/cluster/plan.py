@@ -7,14 +7,14 @@ from http import HTTPStatus
 
 from kubeoci import yaml
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import order, proof, prune
+from kubeoci.cluster import order, proof
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.conflicts import offer
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.judge import Verdict, is_leaving, judge, labelled, unverified
 from kubeoci.cluster.parallel import attempt
 from kubeoci.cluster.site import READERS, Body, Drift, Plan, Site, raise_all
-from kubeoci.cluster.survey import Gvk, Survey, check, look, served
+from kubeoci.cluster.survey import Gvk, Survey, check, deletions, look, served
 from kubeoci.errors import ClusterError, KubeociError
 from kubeoci.identity import ObjectId
 from kubeoci.objects import Object
@@ -39,7 +39,8 @@ def plan(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Pl
         for item in items
         if verdicts[item.id].action is Action.CREATED
     }
-    return Plan((*changes, *_deletions(site, desired, found)), bodies, site.drain())
+    deleted = [item.change for item in deletions(site, desired, found) if item.action]
+    return Plan((*changes, *deleted), bodies, site.drain())
 
 
 def drift(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Drift:
@@ -124,15 +125,3 @@ def _elsewhere(ident: ObjectId) -> ObjectId:
 
 def _change(item: Object, verdict: Verdict) -> Change:
     return Change(item.id, verdict.action, item.api_version, verdict.fields, verdict.note)
-
-
-def _deletions(site: Site, desired: Sequence[Object], found: Survey) -> list[Change]:
-    if not site.settings.prune:
-        return []
-    wanted = {item.id: _uid(found.live.bodies.get(item.id)) for item in desired}
-    entries = [entry for entry in found.recorded if entry.id not in wanted]
-    return [item.change for item in prune.decide(site, entries, found.live, wanted) if item.action]
-
-
-def _uid(body: Body | None) -> str:
-    return str(body["metadata"].get("uid", "")) if body else ""

@@ -35,7 +35,7 @@ class Settings:
     `namespace` and `inventory_name` name the ApplySet parent, a Secret. `timeout_seconds` is for apply and wait
     together, and again for deleting. `conflicts` is `smart`, `force` or `fail`; `deletion_policy` is `MirrorPrune`,
     `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
-    `health_checks` are awaited too, with `wait: false` they alone.
+    `health_checks` are awaited too, with `wait: false` they alone. To prune more than `max_prune` is refused.
     """
 
     namespace: str
@@ -50,6 +50,7 @@ class Settings:
     fail_fast: bool = False
     health_checks: tuple[HealthCheck, ...] = ()
     health_check_exprs: tuple[HealthCheckExpr, ...] = ()
+    max_prune: int | None = None
 
     @property
     def keeps_objects(self) -> bool:

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubeoci.cluster import inventory, live, marks
+from kubeoci.changes import Action
+from kubeoci.cluster import inventory, live, marks, prune
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.parallel import each
 from kubeoci.cluster.parent import ParentStore
+from kubeoci.cluster.prune import Decision
 from kubeoci.cluster.site import READERS, Site, raise_all
 from kubeoci.errors import ClusterError, KubeociError
 from kubeoci.identity import ObjectId
@@ -20,6 +22,8 @@ from kubeoci.objects import Object
 _NAMESPACES = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 
 Gvk = tuple[str, str, str]
+
+_NAMED = 5  # objects that a refusal names
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,30 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
     if found.recorded and not desired and site.settings.prune and not site.settings.allow_empty:
         what = f"nothing is left to apply, so all {len(found.recorded)} objects would be deleted"
         raise ClusterError("cluster.prune_refused", what, advice="set allowEmpty: true if that is meant")
+    _check_deletions(site, desired, found)
     made = {item.id.name for item in desired if item.id.group_kind == "Namespace"}
     faults = [*_namespace_faults(site, desired, found, made)]
     for item in desired:
         faults += [site.fault(f"{item.id.short} ({item.source})", error) for error in _faults(site, item, found)]
     raise_all("the objects cannot be applied", faults)
+
+
+def deletions(site: Site, desired: Iterable[Object], found: Survey) -> list[Decision]:
+    """What prune would do with each entry that is no longer desired, as far as it can be told before the apply."""
+    if not site.settings.prune:
+        return []
+    uids = {ident: str(body["metadata"].get("uid", "")) for ident, body in found.live.bodies.items()}
+    wanted = {item.id: uids.get(item.id, "") for item in desired}
+    return prune.decide(site, [entry for entry in found.recorded if entry.id not in wanted], found.live, wanted)
+
+
+def _check_deletions(site: Site, desired: Iterable[Object], found: Survey) -> None:
+    most = site.settings.max_prune
+    due = [item.entry.id.short for item in deletions(site, desired, found) if item.action is Action.DELETED]
+    if most is not None and len(due) > most:
+        named = ", ".join(due[:_NAMED]) + (f" and {len(due) - _NAMED} more" if len(due) > _NAMED else "")
+        what = f"{len(due)} objects would be deleted, maxPrune is {most}: {named}"
+        raise ClusterError("cluster.prune_refused", what, advice="raise maxPrune if that is meant")
 
 
 def _faults(site: Site, item: Object, found: Survey) -> Iterator[KubeociError]:

@@ -14,7 +14,7 @@ from kubeoci.lifecycle.values import Values, reveal
 
 _POLICIES: Final = ("MirrorPrune", "Delete", "WaitForTermination", "Orphan")
 _CHECKS: Final = ("failFast", "healthChecks", "healthCheckExprs")
-INPUTS: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "deletionPolicy", *_CHECKS)
+INPUTS: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "maxPrune", "deletionPolicy", *_CHECKS)
 CLUSTER: Final = ("kubeconfig", "context", "impersonate")
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -33,6 +33,7 @@ def read(reader: Reader, config: Values) -> Settings:
         force=reader.boolean("force", default=False),
         conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
         allow_empty=reader.boolean("allowEmpty", default=False),
+        max_prune=reader.integer("maxPrune"),
         deletion_policy=reader.choice("deletionPolicy", _POLICIES, "MirrorPrune"),
         fail_fast=reader.boolean("failFast", default=False),
         health_checks=_health_checks(reader),

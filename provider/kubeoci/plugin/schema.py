@@ -199,6 +199,7 @@ REPOSITORY_INPUTS: Final[Table] = {
     "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),
     "conflicts": ("string", "Fields that others own: `smart` (default), `force` or `fail`."),
     "allowEmpty": ("boolean", "Accept an artifact without objects, which prunes all. Default: false."),
+    "maxPrune": ("integer", "Refuse to prune more objects than this. Default: no limit."),
     "deletionPolicy": (
         "string",
         "On destroy: `MirrorPrune` (default: as `prune`), `Delete`, `WaitForTermination` or `Orphan`.",

@@ -93,6 +93,7 @@ class OCIRepositoryArgs(TypedDict, total=False):
     force: pulumi.Input[bool] | None
     conflicts: pulumi.Input[str] | None
     allow_empty: pulumi.Input[bool] | None
+    max_prune: pulumi.Input[int] | None
     deletion_policy: pulumi.Input[str] | None
     fail_fast: pulumi.Input[bool] | None
     health_checks: HealthChecks | None
