@@ -177,7 +177,8 @@ def test_a_pod_that_lacks_its_account(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_no_proxy_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that NO_PROXY names is reached without the proxy of the environment."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid")
+    monkeypatch.delenv("NO_PROXY", raising=False)
     assert "http://proxy.invalid" == login(Access(CONFIG)).proxy
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert "" == login(Access(CONFIG)).proxy
