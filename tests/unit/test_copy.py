@@ -209,6 +209,30 @@ def test_what_is_listed_but_gone_is_passed_over(target: RegistrySimulator, tmp_p
         assert (DIGEST, digest.of(note)) == copy(source, target, tmp_path).manifests
 
 
+def test_both_lists_of_the_source_count(target: RegistrySimulator, tmp_path: Path) -> None:
+    """A registry that learned to list forgets what was attached before; the old index has it."""
+    note = manifest(b"config", subject=APP)
+    with RegistrySimulator() as source:
+        source.add("app", "v1", APP, MANIFEST, *BLOBS.values())
+        source.add("app", "t", note, MANIFEST)
+        source.add("app", f"sha256-{DIGEST[7:]}", index(note), INDEX)
+        source.fail("GET /v2/app/referrers", Fault(status=200, headers={"Content-Type": INDEX}, body=index()))
+        assert (DIGEST, digest.of(note)) == copy(source, target, tmp_path).manifests
+
+
+def test_what_is_there_gets_listed(source: RegistrySimulator, tmp_path: Path) -> None:
+    """A first run that ended between manifest and list is finished by the second."""
+    here, note = end(source, tmp_path), manifest(b"config", subject=APP)
+    here.store.attach(here.place, note, MANIFEST)
+    with RegistrySimulator() as target:
+        copy(source, target, tmp_path)
+        del target.tags["prod"][f"sha256-{DIGEST[7:]}"]
+        there = end(target, tmp_path, "prod")
+        assert [] == there.store.referrers(there.place, DIGEST)
+        assert () == copy(source, target, tmp_path).manifests
+        assert [digest.of(note)] == [one.digest for one in there.store.referrers(there.place, DIGEST)]
+
+
 def test_what_refers_to_something_else_stays(target: RegistrySimulator, tmp_path: Path) -> None:
     """A list is only a list: what has no business in it, with another subject or none, is not carried along."""
     with RegistrySimulator() as source:

@@ -446,10 +446,22 @@ def test_attached_is_listed(root: Path, place: Folder, fresh: Callable[..., Layo
 def test_other_things_in_the_index_refer_to_nothing(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
     """Neither what is of an unknown type, nor what is listed without its file; both may be in an honest folder."""
     send(fresh(), place, make(), "v1")
-    strange = Descriptor("application/x", digest.of(LAYER), len(LAYER)).document()
-    rewrite(root, strange, named(make(team="shop"), "gone"), named(make(), "v1"))
+    strange = Descriptor("application/x", digest.of(b"x" * 5000), 5000)
+    fresh().put_blob(place, strange, lambda: BytesIO(b"x" * 5000))
+    rewrite(root, strange.document(), named(make(team="shop"), "gone"), named(make(), "v1"))
     name = attach(fresh(), place, make())
-    assert [name] == [found.digest for found in fresh().referrers(place, make().digest)]
+    reader = fresh(limits=Limits(max_manifest_bytes=1000))
+    assert [name] == [found.digest for found in reader.referrers(place, make().digest)]
+
+
+def test_each_manifest_is_read_once(
+    place: Folder, fresh: Callable[..., Layouts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many names it has."""
+    layouts = fresh()
+    send(layouts, place, make(), "v1", "v2", "v3")
+    monkeypatch.setattr(layout, "_MAX_SEARCHED_BYTES", len(make().manifest))
+    assert [] == layouts.referrers(place, digest.of(b"x"))
 
 
 def test_damaged_manifest_is_told(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:

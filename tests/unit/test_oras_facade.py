@@ -144,6 +144,10 @@ def test_folders_of_the_oras_program_are_unpacked(
     client.upload_manifest(manifest, f"{server.host}/app:v2")
     client.pull(f"{server.host}/app:v2", outdir=str(tmp_path / "two"))
     assert files(tmp_path / "two") == {"a/b/x": "1"}
+    del manifest["layers"][0]["annotations"][titled.TITLE]
+    client.upload_manifest(manifest, f"{server.host}/app:v3")
+    paths = client.pull(f"{server.host}/app:v3", outdir=str(tmp_path / "three"))
+    assert [str(tmp_path / "three" / layer["digest"])] == paths
 
 
 @pytest.mark.filterwarnings("ignore")  # of oras-py and tarfile

@@ -2,9 +2,12 @@
 """kubeoci.registry.parallel: as many as may, in order, and no more once one has failed."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 
+from kubeoci.registry import parallel
 from kubeoci.registry.parallel import together
 
 
@@ -21,19 +24,13 @@ def test_results_come_in_order() -> None:
     assert [1, 2] == together(call, [1, 2], 2)
 
 
-@pytest.mark.parametrize(("count", "width"), [(2, 4), (3, 4), (9, 4)])
-def test_as_many_as_may(count: int, width: int) -> None:
+@pytest.mark.parametrize(("count", "width", "threads"), [(2, 4, 2), (4, 4, 4), (8, 4, 4)])
+def test_as_many_as_may(monkeypatch: pytest.MonkeyPatch, count: int, width: int, threads: int) -> None:
     """They are there at the same moment, and never one more."""
-    gate, free = threading.Barrier(min(count, width)), threading.Semaphore(width)
-
-    def call(number: int) -> bool:
-        alone = free.acquire(blocking=False)
-        if number < gate.parties:
-            gate.wait(10)
-        free.release()
-        return alone
-
-    assert [True] * count == together(call, range(count), width)
+    gate, pool = threading.Barrier(threads), Mock(wraps=ThreadPoolExecutor)
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", pool)
+    assert count == len(together(lambda _number: gate.wait(10), range(count), width))
+    assert threads == pool.call_args.args[0]
 
 
 @pytest.mark.parametrize("items", [[], ["one"]])

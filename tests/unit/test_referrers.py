@@ -164,13 +164,22 @@ def test_pages_are_followed(plain: RegistrySimulator, tmp_path: Path) -> None:
 
 
 def test_pages_without_end(plain: RegistrySimulator, tmp_path: Path) -> None:
-    """Sixteen are enough, and none twice."""
+    """Sixteen are enough."""
     for page in range(20):
         headers = {"Content-Type": INDEX, "Link": f'<?page={page}>; rel="next"'}
         plain.fail(API, Fault(status=200, headers=headers, body=index()))
     with pytest.raises(RegistryError, match=r"registry\.too_large"):
         listed(plain, tmp_path)
     assert 16 == len(plain.requests)
+
+
+def test_pages_in_a_circle(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """None is read twice."""
+    headers = {"Content-Type": INDEX, "Link": '<?page=1>; rel="next"'}
+    plain.fail(API, Fault(status=200, headers=headers, body=index()), times=5)
+    with pytest.raises(RegistryError, match=r"in a circle.*registry\.too_large"):
+        connect(tmp_path).referrers(app(plain), SUBJECT)
+    assert [API] * 2 == plain.requests
 
 
 def test_pages_that_are_too_large_together(plain: RegistrySimulator, tmp_path: Path) -> None:
@@ -252,12 +261,23 @@ def test_manifest_without_subject_is_refused(plain: RegistrySimulator, tmp_path:
     assert [] == plain.requests
 
 
-def test_merged_asks_both(server: RegistrySimulator, tmp_path: Path) -> None:
-    """What was attached before the registry learned to list."""
-    server.add("app", TAG, index(signature(1)), INDEX)
-    server.add("app", "t1", signature(1), MANIFEST)
-    connect(tmp_path).attach(app(server), signature(2))
-    assert {digest.of(signature(n)) for n in (1, 2)} == set(listed(server, tmp_path, merged=True))
+def test_merged_asks_both(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """What was attached before the registry learned to list: it does not tell of that."""
+    plain.add("app", TAG, index(signature(1), signature(2)), INDEX)
+    plain.fail(API, Fault(status=200, headers={"Content-Type": INDEX}, body=index(signature(2))), times=2)
+    assert [digest.of(signature(2))] == listed(plain, tmp_path)
+    assert [digest.of(signature(n)) for n in (2, 1)] == listed(plain, tmp_path, merged=True)
+
+
+def test_types_of_what_is_gone_stay_unknown(plain: RegistrySimulator, tmp_path: Path) -> None:
+    """It hides nothing else; a manifest that cannot be read is an error."""
+    plain.add("app", "t2", signature(2), MANIFEST)
+    plain.add("app", TAG, index(signature(1), signature(2)), INDEX)
+    client = connect(tmp_path)
+    assert ["", "a/sig"] == [one.artifact_type for one in list_referrers(client, app(plain), SUBJECT)]
+    plain.fail(f"GET /v2/app/manifests/{digest.of(signature(1))}", Fault(status=403))
+    with pytest.raises(RegistryError, match=r"registry\.denied"):
+        list_referrers(client, app(plain), SUBJECT)
 
 
 def test_fallback_tags_are_cut() -> None:

@@ -159,14 +159,13 @@ class Layouts:
 
         Raises `registry.digest_mismatch` for a damaged one, `registry.too_large` when all are over 64 MiB.
         """
-        read, found = self._reader(place), dict[Digest, Descriptor]()
+        read, found = self._reader(place), list[Descriptor]()
         with told(place):
-            for entry in entries.read(place) or []:
-                digest = digests.parse(entry["digest"])
-                if entry["mediaType"] in _MANIFESTS and digest not in found and path_of(place, digest).is_file():
-                    raw = read(digest)
-                    found |= {digest: entry_of(raw, digest)} if subject_of(raw) == subject else {}
-        return list(found.values())
+            listed = [entry["digest"] for entry in entries.read(place) or [] if entry["mediaType"] in _MANIFESTS]
+            for digest in map(digests.parse, dict.fromkeys(listed)):
+                if path_of(place, digest).is_file() and subject_of(raw := read(digest)) == subject:
+                    found.append(entry_of(raw, digest))
+        return found
 
     def tagged(self, place: Folder, tag: str) -> bytes | None:
         """The raw manifest that a tag names now, or None."""

@@ -95,7 +95,10 @@ def read(registry: "Registry", repository: Repository, subject: Digest, *, merge
 def list_referrers(
     registry: "Registry", repository: Repository, subject: Digest, *, artifact_type: str = "", merged: bool = False
 ) -> list[Descriptor]:
-    """As `read`, all types or one; where the list lacks a type, the manifest is asked: one request for each."""
+    """As `read`, all types or one; where the list lacks a type, the manifest is asked: one request for each.
+
+    What is listed, but gone, keeps the type that the list has.
+    """
     found = [_typed(registry, repository, entry) for entry in read(registry, repository, subject, merged=merged)]
     return [entry for entry in found if artifact_type in {"", entry.artifact_type}]
 
@@ -264,5 +267,10 @@ def _typed(registry: "Registry", repository: Repository, entry: Descriptor) -> D
     """An entry with its type; where it has none, its manifest says."""
     if entry.artifact_type not in {"", _EMPTY_TYPE}:
         return entry
-    found = described(registry.manifest(repository, entry.digest), entry.digest)
+    try:
+        found = described(registry.manifest(repository, entry.digest), entry.digest)
+    except RegistryError as error:
+        if error.code != "registry.not_found":
+            raise
+        return entry
     return replace(entry, artifact_type=found.artifact_type)

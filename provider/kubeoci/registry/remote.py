@@ -68,8 +68,8 @@ class Registry:
         settings: how to reach it.
         cache: asked before the registry, and filled from it.
         stop: set when the user gives up.
-        progress: gets lines about long transfers, ten a second at most; never a secret. Two registries of one
-            operation may share a `Voice`.
+        progress: gets lines about long transfers, ten a second at most; never a secret. What two registries of
+            one operation say is ten a second together if they are given one `Voice`.
         environment: where configuration files are looked for; `os.environ` when left out.
         shared: connections and tokens; those of the process when left out.
     """
@@ -86,7 +86,7 @@ class Registry:
     ) -> None:
         shared = shared or _SHARED
         self.cache = cache
-        voice = progress if isinstance(progress, Voice) else Voice(progress)
+        voice = Voice(progress)
         self._pushed, self._pulled = Tally("pushed", voice), Tally("pulled", voice)
         self.deadline = Deadline(settings.timeout_seconds, stop or threading.Event())
         self._settings = settings
