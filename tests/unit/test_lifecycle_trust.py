@@ -2,7 +2,10 @@
 """`sign` and `verify` through the lifecycle, against a registry and an API server in memory."""
 
 import base64
+import contextlib
+import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from kubeoci.errors import TrustError
+from kubeoci.errors import Stopped, TrustError
 from kubeoci.lifecycle import artifact, command, repository
 from kubeoci.lifecycle.contract import Call, Checked, Kind, Severity, Stored
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import UNKNOWN, Secret
+from kubeoci.registry.referrers import fallback_tag
 from kubeoci.trust import keys
 from simulator.cluster import ClusterSimulator
 from simulator.registry import RegistrySimulator
@@ -100,6 +104,38 @@ def test_recorded_signature_is_not_made_again(world: World) -> None:
     again = artifact.update(world.call(), stored.id, stored.outputs, facts)
     assert ["HEAD /v2/app/manifests/dev"] == world.registry.requests
     assert stored.outputs["signatures"] == again.outputs["signatures"]
+
+
+class Interruption(threading.Event):
+    """The end of a process as soon as the registry has got so many requests."""
+
+    def __init__(self, registry: RegistrySimulator, count: int) -> None:
+        super().__init__()
+        self._registry, self._count = registry, count
+
+    def is_set(self) -> bool:
+        """Whether that is so."""
+        return len(self._registry.requests) >= self._count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is so, or for some seconds."""
+        return self.is_set() or super().wait(timeout)
+
+
+@pytest.mark.parametrize("count", range(22))
+def test_signed_push_ends_at_any_request(world: World, count: int) -> None:
+    """The tag names the old artifact until the new one is signed; the next push completes, and signs once."""
+    old = world.push(FLAGS, sign=SIGN)
+    facts = world.plan(FLAGS.replace("red", "blue"), sign=SIGN)
+    world.registry.requests.clear()
+    with contextlib.suppress(Stopped, TrustError):
+        artifact.update(Call(Session(stop=Interruption(world.registry, count))), old.id, old.outputs, facts)
+    if "PUT /v2/app/manifests/dev" not in world.registry.requests:
+        assert old.outputs["digest"] == world.registry.tags["app"]["dev"]
+    artifact.update(world.call(), old.id, old.outputs, facts)
+    assert facts["digest"] == world.registry.tags["app"]["dev"]
+    index = json.loads(world.registry.manifests["app"][world.registry.tags["app"][fallback_tag(facts["digest"])]][1])
+    assert 1 == len(index["manifests"])
 
 
 def test_key_added_later_signs_what_is_there(world: World) -> None:
