@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubeoci import artifact, digest, reference
-from kubeoci.artifact import MANIFEST, Descriptor, canonical
+from kubeoci.artifact import MANIFEST, Descriptor
 from kubeoci.errors import RegistryError, TrustError
 from kubeoci.reference import Repository
 from kubeoci.registry import referrers
@@ -18,7 +18,7 @@ from kubeoci.registry.layout import Layouts
 from kubeoci.registry.memory import MemoryRegistry
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.referrers import fallback_tag
-from kubeoci.trust import keys, sigtag, simplesigning
+from kubeoci.trust import sigtag, simplesigning
 from kubeoci.trust.remove import remove
 from kubeoci.trust.sign import sign
 from kubeoci.trust.signers import KeySigner
@@ -26,12 +26,12 @@ from kubeoci.trust.sigtag import SignatureTag
 from kubeoci.trust.verify import verify
 from simulator.client import connect
 from simulator.registry import Fault, RegistrySimulator
+from simulator.signatures import DIGEST, KEY, OTHER, RAW
 
 EMPTY = Descriptor("application/vnd.oci.empty.v1+json", digest.of(b"{}"), 2)
-RAW = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "config": EMPTY.document(), "layers": []})
-SUBJECT = Descriptor(MANIFEST, digest.of(RAW), len(RAW))
+SUBJECT = Descriptor(MANIFEST, DIGEST, len(RAW))
 INDEX, TAG = fallback_tag(SUBJECT.digest), simplesigning.tag(SUBJECT.digest)
-OURS, THEIRS = (KeySigner(keys.private_key(keys.generate().private, "")) for _ in range(2))
+OURS, THEIRS = KeySigner(KEY), KeySigner(OTHER)
 BOTH = ("bundle", "legacy")
 
 
