@@ -120,14 +120,26 @@ def test_throttling_eases_off(cluster: ClusterSimulator, monkeypatch: pytest.Mon
     assert 4 == rest._link.gate.allowed  # noqa: SLF001 - what nobody else can see
 
 
+def test_an_endless_list_is_an_error(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that always promises one more page is given up."""
+    monkeypatch.setattr("kubeoci.cluster.rest.PAGES", 3)
+    more = b'{"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": "on"}, "items": null}'
+    cluster.fail("GET ", Fault(status=200, body=more), times=9)
+    with pytest.raises(ClusterError, match="has no end"):
+        access(cluster).list_all("/api/v1/pods")
+    assert 3 == len(cluster.requests)
+
+
 def test_pauses_double(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One second, two, four and so on, each shortened by chance."""
+    """One second, two, four and so on to a minute, each shortened by chance."""
     pauses: list[float] = []
     monkeypatch.setattr("kubeoci.cluster.rest.random.uniform", lambda _low, high: high)
     monkeypatch.setattr("kubeoci.cluster.rest.Rest.pause", lambda _rest, seconds: pauses.append(seconds))
-    cluster.fail("GET ", Fault(status=503), times=5)
-    access(cluster).get(SYSTEM)
-    assert [1.0, 2.0, 4.0, 8.0, 16.0] == pauses
+    cluster.fail("GET ", Fault(status=429), times=8)
+    rest = access(cluster)
+    rest.deadline = time.monotonic() + 600
+    rest.get(SYSTEM)
+    assert [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] == pauses
 
 
 def test_retry_after_is_obeyed(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:

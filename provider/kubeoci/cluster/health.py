@@ -132,7 +132,7 @@ def _claim(body: Body, late_classes: frozenset[str]) -> Health:
     if phase == "Bound":
         return CURRENT
     chosen = "volume.kubernetes.io/selected-node" in (at(body, "metadata", "annotations") or {})
-    if at(body, "spec", "storageClassName") in late_classes and not chosen:
+    if str(at(body, "spec", "storageClassName")) in late_classes and not chosen:
         return Health(State.CURRENT, "WaitForFirstConsumer", "it is bound when the first Pod wants it")
     return progress("NotBound", f"it is not bound, its phase is {phase}")
 

@@ -41,6 +41,8 @@ METADATA: Final = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,{JSON
 
 PAGE = 500
 """Objects per request of a list."""
+PAGES = 2000
+"""The most requests for a list: a million objects."""
 CONNECTIONS = 64
 """Sockets that are kept per server: 32 writers and 32 watches of one operation. More are closed after use."""
 CONNECT_SECONDS = 10.0
@@ -51,7 +53,7 @@ RETRIES = 5
 A 429 does not count where there is a deadline: the server lives, and says when to come back.
 """
 LONGEST_PAUSE_SECONDS = 60.0
-"""The longest `Retry-After` that is waited for where there is no deadline."""
+"""The longest pause between two tries; also for a `Retry-After` where there is no deadline."""
 WATCH_SECONDS = 300
 """How long the server is asked to keep a stream."""
 IDLE_SECONDS = 90.0
@@ -131,7 +133,7 @@ class Rest:
         """Every object of a collection, page by page; a missing namespace is an empty one."""
         items: list[Body] = []
         token = ""
-        while True:
+        for _ in range(PAGES):
             query = {"limit": str(PAGE), "labelSelector": selector, "fieldSelector": fields, "continue": token}
             reply = self.send("GET", path, query=query, accept=METADATA if metadata_only else JSON)
             page = self._value(reply)
@@ -142,6 +144,8 @@ class Rest:
             token = meta.get("continue") or ""
             if not token:
                 return Listing(items, str(meta.get("resourceVersion", "")))
+        what = f"the list of {path} has no end"
+        raise ClusterError("cluster.failed", what, where=self.server, advice="check what answers there")
 
     def apply(self, path: str, body: Body, *, manager: str, force: bool = False, dry_run: bool = False) -> Body:
         """Server-side apply; gives the object as it is, or would be, afterwards."""
@@ -230,7 +234,7 @@ class Rest:
 
     def _perform(self, request: _Request, receive: Callable[["urllib3.BaseHTTPResponse"], Result]) -> Result:
         """One request with its repetitions."""
-        renewed, attempt = False, 0
+        renewed, failures, pauses = False, 0, 0
         fault: ClusterError
         while True:
             self.check()
@@ -242,22 +246,28 @@ class Rest:
                     renewed = True
                     self._link.renew(used)
                     continue
-                fault, pause = error, error.retry_seconds
                 if not error.is_transient:
                     raise
+                fault, asked = error, error.retry_seconds
             except _Broken as error:
-                fault, pause = error.told, 0.0
                 if not request.is_repeatable:
-                    raise fault from error
-            pause = pause or 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-            attempt += not (isinstance(fault, Refused) and fault.is_throttled and self.deadline < math.inf)
-            if attempt > RETRIES or pause > min(self.deadline - time.monotonic(), self._patience):
+                    raise error.told from error
+                fault, asked = error.told, 0.0
+            failures += self._counts(fault)
+            pause = asked or min(2.0**pauses, LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            pauses += 1
+            if failures > RETRIES or pause > self._patience:
                 raise fault
             self.pause(pause)
 
+    def _counts(self, fault: ClusterError) -> bool:
+        """Whether a failure counts against `RETRIES`."""
+        return self.deadline == math.inf or not (isinstance(fault, Refused) and fault.is_throttled)
+
     @property
     def _patience(self) -> float:
-        return LONGEST_PAUSE_SECONDS if self.deadline == math.inf else math.inf
+        """How long a pause may be: to the deadline, and where there is none not longer than any other."""
+        return LONGEST_PAUSE_SECONDS if self.deadline == math.inf else self.deadline - time.monotonic()
 
     def _once(self, request: _Request, used: Login, receive: Callable[["urllib3.BaseHTTPResponse"], Result]) -> Result:
         with self._link.gate.passing(self.check) as ticket:
