@@ -35,9 +35,8 @@ class KubernetesSecret:
         """
         try:
             return base64.b64decode(self.data.get(key, ""), validate=True).decode()
-        except (binascii.Error, ValueError):
-            pass  # the chain of causes would quote the value
-        raise ClusterError("cluster.invalid", f"its key {key!r} holds no text", where=str(self))
+        except (binascii.Error, ValueError):  # the chain of causes would quote the value
+            raise ClusterError("cluster.invalid", f"its key {key!r} holds no text", where=str(self)) from None
 
 
 def secret(rest: Rest, namespace: str, name: str) -> KubernetesSecret | None:
