@@ -7,13 +7,13 @@ to it as well.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from e2e.cosigning import Cosign, Place, cosign, flags, had, made
+from e2e.cosigning import Cosign, Pairs, Place, cosign, flags, had, made
 from e2e.others import Services as Registries
 from e2e.others import services
 from kubeoci.errors import TrustError
@@ -63,16 +63,16 @@ class Workflow:
         policy = KeylessPolicy((IdentityMatch(issuer=GITHUB, subject=subject),), self.root, formats=(form,))
         return verify(place.registry, place.repository, place.subject.digest, policy)
 
-    def cosign_signs(self, program: Cosign, place: Place, form: str) -> None:
-        """Sign with cosign 3."""
+    def cosign_signs(self, program: Cosign, place: Place, form: str, *key: str) -> None:
+        """Sign with cosign 3: as the workflow, or with a key, into the log either way."""
         if form == "bundle":
             services = [f"--signing-config={self.folder}/config.json", f"--trusted-root={self.folder}/root.json"]
         else:
             url = self.services.url
             services = ["--use-signing-config=false", f"--fulcio-url={url}", f"--rekor-url={url}"]
-        token = f"--identity-token={self.folder}/token"
+        signer = key or [f"--identity-token={self.folder}/token"]
         environment = {name: f"{self.folder}/{file}" for name, file in _ENVIRONMENT.items()}
-        program.run("sign", "--yes", token, *services, *flags(form, {}), place.ref, environment=environment)
+        program.run("sign", "--yes", *signer, *services, *flags(form, {}), place.ref, environment=environment)
 
     def cosign_verifies(self, program: Cosign, place: Place, form: str, subject: str = WORKFLOW) -> None:
         """Verify with cosign; AssertionError when it does not hold."""
@@ -139,3 +139,20 @@ def test_we_verify_cosign(workflow: Workflow, place: Place, form: str, tmp_path:
     assert workflow.services.sigstore.time == found.signed_at
     with pytest.raises(TrustError, match=r"identity: "):
         workflow.verify(place, form, f"{WORKFLOW}-other")
+
+
+@ways
+def test_keys_in_the_log(workflow: Workflow, place: Place, form: str, tmp_path: Path) -> None:
+    """What cosign signs with a key and enters into the log holds where the log is required; ours, without, does not."""
+    theirs, ours = (Pairs(tmp_path)[f"P-256 {name}"] for name in ("theirs", "ours"))
+    workflow.cosign_signs(cosign("cosign", tmp_path), place, form, f"--key={theirs.private}")
+    found, policy = (
+        place.verify(theirs, form),
+        replace(theirs.policy(form), require_tlog=True, trusted_root=workflow.root),
+    )
+    assert found.log_index is None
+    logged = verify(place.registry, place.repository, place.subject.digest, policy)
+    assert (found.key_fingerprint, True) == (logged.key_fingerprint, (logged.log_index or 0) > 0)
+    place.sign(ours, form)
+    with pytest.raises(TrustError, match=r"log: "):
+        verify(place.registry, place.repository, place.subject.digest, replace(policy, keys=ours.policy(form).keys))
