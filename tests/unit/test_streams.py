@@ -216,6 +216,22 @@ def test_who_may_read_nothing_asks_slowly(cluster: ClusterSimulator, monkeypatch
     assert [WATCH, f"GET {PATH}/a"] == cluster.requests
 
 
+def test_cuts_without_end_are_paced(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something on the way that ends every stream at once makes no busy loop."""
+    monkeypatch.setattr("kubeoci.cluster.streams._POLL_SECONDS", 60.0)
+
+    def cut() -> None:
+        cluster.then(WATCH, cut)
+        threading.Timer(0.01, cluster.history.cut).start()
+
+    cluster.then(WATCH, cut)
+    with following(access(cluster)) as streams:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            list(streams.take(0.1))
+    assert 4 == len(cluster.watches)
+
+
 def test_passing_failures_begin_anew(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that cannot be had for a while is asked for again."""
     monkeypatch.setattr("kubeoci.cluster.rest.RETRIES", 0)

@@ -29,6 +29,7 @@ News = tuple[ObjectId, Body | None]
 STREAMS = 32
 """Watches at a time; what is left is asked for like what may not be watched."""
 _POLL_SECONDS = 2.0
+_SHORT_STEPS = 3  # without a pause: expired and begun anew; something that cuts every stream would go on for ever
 _JOIN_SECONDS = 2.0
 _INITIAL_END = "k8s.io/initial-events-end"
 
@@ -117,10 +118,10 @@ class Streams:
             self._news.put(fault)
 
     def _follow(self, place: Place, step: Step) -> None:
-        """Step after step; a pause only behind a step that began anew and brought nothing to go on from."""
-        since = ""
+        """Step after step; a pause behind one that began anew and brought nothing, and behind many short ones."""
+        since, short = "", 0
         while not self._ended.is_set():
-            came_from, listed = since, self._lists_first
+            came_from, listed, begun = since, self._lists_first, time.monotonic()
             try:
                 since = step(place, since)
                 is_barren = not since and not came_from
@@ -132,7 +133,8 @@ class Streams:
                     step, is_barren = self._poll, False
             except ClusterError:
                 since, is_barren = "", True
-            if is_barren:
+            short = short + 1 if time.monotonic() - begun < _POLL_SECONDS else 0
+            if is_barren or short > _SHORT_STEPS:
                 self._ended.wait(_POLL_SECONDS)
 
     def _watch(self, place: Place, since: str) -> str:
