@@ -2,7 +2,6 @@
 """Waiting: streams instead of polling, messages in words, and an early end."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -106,10 +105,8 @@ def test_deadline_says_what_is_missing(cluster: ClusterSimulator) -> None:
 def test_failed_object_ends_the_wait_early(cluster: ClusterSimulator) -> None:
     """Nobody waits until the deadline for what has failed."""
     cluster.then(WATCH, failing(cluster))
-    before = time.monotonic()
-    outcome = up(cluster, timeout_seconds=60.0)
+    outcome = up(cluster, timeout_seconds=3600.0)
     assert "0 available: too slow" in outcome.reasons[0]
-    assert time.monotonic() - before < 30
 
 
 def test_one_failure_does_not_end_the_wait_for_others(cluster: ClusterSimulator) -> None:
@@ -124,10 +121,8 @@ def test_fail_fast_ends_with_the_first_failure(cluster: ClusterSimulator) -> Non
     """With `failFast` the failed object alone is told, and nobody waits for the rest."""
     cluster.unready.add("once")
     cluster.then(WATCH, failing(cluster))
-    before = time.monotonic()
-    outcome = up(cluster, WEB, JOB, timeout_seconds=60.0, fail_fast=True)
+    outcome = up(cluster, WEB, JOB, timeout_seconds=3600.0, fail_fast=True)
     assert ["Deployment/shop/web"] == [reason.partition(":")[0] for reason in outcome.reasons]
-    assert time.monotonic() - before < 30
 
 
 def test_wait_can_be_switched_off(cluster: ClusterSimulator) -> None:
