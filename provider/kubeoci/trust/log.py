@@ -5,7 +5,6 @@ An entry counts by its promise (the signed entry timestamp) or by its inclusion 
 hold. Its body has to name our payload, our signature and our key or certificate: that of another one proves nothing.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable
@@ -155,7 +154,7 @@ def _checkpoint(note: str, log: TrustedLog) -> tuple[int, bytes]:
         raise Rejected(Reason.LOG, "the checkpoint has not the form of a signed note")
     for line in signatures.removesuffix("\n").split("\n"):
         signed = _SIGNATURE.fullmatch(line)
-        raw = base64.b64decode(signed[1]) if signed else b""
+        raw = strict.base64(signed[1], "a signature of the checkpoint") if signed else b""
         if raw[:_HINT_BYTES] == log.id[:_HINT_BYTES] and log.signed(raw[_HINT_BYTES:], text.encode()):
             return int(stated[1]), strict.base64(stated[2], "the checkpoint's root")
     raise Rejected(Reason.LOG, "the checkpoint is not signed by the log")
