@@ -120,6 +120,28 @@ def test_failed_job(rig: Rig, namespace: str) -> None:
     assert "container web: ended with exit code 1 (Error)" in outcome.reasons[0]
 
 
+def test_job_that_its_ttl_removes(rig: Rig, namespace: str) -> None:
+    """A Job that is gone as soon as it has ended is done."""
+    assert () == up(rig.kubeconfig, namespace, workload("Job", namespace, ttlSecondsAfterFinished=0)).reasons
+
+
+@pytest.mark.parametrize(("mode", "is_awaited"), [("WaitForFirstConsumer", False), ("Immediate", True)])
+def test_claims(rig: Rig, namespace: str, mode: str, is_awaited: bool) -> None:
+    """A claim that its first Pod will bind is not waited for; another one that nobody binds is."""
+    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": namespace}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "disk", "namespace": namespace}}
+    spec = {
+        "storageClassName": namespace,
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    bodies = {**kind, "provisioner": "nobody.dev/none", "volumeBindingMode": mode}, {**claim, "spec": spec}
+    outcome = up(rig.kubeconfig, namespace, *bodies, timeout_seconds=2.0)
+    rig.api.request("DELETE", f"/apis/storage.k8s.io/v1/storageclasses/{namespace}")
+    assert is_awaited is bool(outcome.reasons)
+    assert not is_awaited or "it is not bound, its phase is Pending" in outcome.reasons[0]
+
+
 def test_deployment_beyond_its_own_deadline(rig: Rig, namespace: str) -> None:
     """`progressDeadlineSeconds` ends the wait before ours does."""
     body = workload("Deployment", namespace, "unready", replicas=1, progressDeadlineSeconds=1)

@@ -45,9 +45,8 @@ def ready(
     `time.monotonic`). Raises Stopped only on request, ClusterError for a check of a kind that is not served, InputError
     for an expression that cannot be read.
     """
-    run = _Waiting(
-        site, dict(bodies), surroundings.look(site, bodies, expressions.judges(site.settings.health_check_exprs))
-    )
+    judges = expressions.judges(site.settings.health_check_exprs)
+    run = _Waiting(site, dict(bodies), surroundings.look(site, bodies, judges))
     run.add(checks)
     run.judge(run.bodies)
     if not run.is_settled:
