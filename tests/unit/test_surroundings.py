@@ -13,6 +13,7 @@ from kubeoci.cluster.health import Context
 from kubeoci.cluster.mapper import Mapper
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.site import Settings, Site
+from kubeoci.cluster.states import CURRENT
 from kubeoci.identity import ObjectId
 from simulator.cluster import ClusterSimulator, Fault
 from simulator.shop import access
@@ -97,6 +98,15 @@ def test_nothing_is_asked_without_need(cluster: ClusterSimulator, live: Body) ->
     """Bound claims, old or talking resources, and kinds of Kubernetes itself."""
     context, requests = look(cluster, live)
     assert ([], frozenset(), frozenset()) == (requests, context.observing, context.late_classes)
+
+
+def test_kinds_that_the_user_judges_are_not_asked_about(cluster: ClusterSimulator) -> None:
+    """Their own rule says when they are ready."""
+    rest = access(cluster)
+    site = Site(rest, Mapper(rest), Settings("default", "app"), threading.Event(), lambda _text: None, Masks())
+    judges = {("shop.dev", "Cart"): lambda _body: CURRENT}
+    surroundings.look(site, {ObjectId("shop.dev", "Cart", "shop", "a"): aged(cart())}, judges)
+    assert [] == cluster.requests
 
 
 def test_a_schema_without_the_field(cluster: ClusterSimulator) -> None:

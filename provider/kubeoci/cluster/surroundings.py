@@ -38,8 +38,9 @@ def look(site: Site, bodies: Mapping[ObjectId, Body], judges: Mapping[tuple[str,
 
 def _late_classes(site: Site, claims: Iterable[Body]) -> frozenset[str]:
     """StorageClasses whose claims are bound by their first Pod; asked for only if there is a claim to wait for."""
-    kind = site.mapper.find("storage.k8s.io", "StorageClass")
-    if kind is None or all(health.status(body).is_current for body in claims):
+    is_needed = any(not health.status(body).is_current for body in claims)
+    kind = site.mapper.find("storage.k8s.io", "StorageClass") if is_needed else None
+    if kind is None:
         return frozenset()
     try:
         items = site.rest.list_all(kind.collection()).items
@@ -53,7 +54,10 @@ def _observing(site: Site, bodies: Mapping[ObjectId, Body], begun: Context) -> f
     silent = {
         (ident.group, ident.kind): body["apiVersion"].rpartition("/")[2]
         for ident, body in bodies.items()
-        if ident.group not in _KUBERNETES and health.is_silent(body) and health.is_fresh(body, begun)
+        if ident.group not in _KUBERNETES
+        and (ident.group, ident.kind) not in begun.judges
+        and health.is_silent(body)
+        and health.is_fresh(body, begun)
     }
     definitions = site.mapper.find(*_DEFINITIONS) if silent else None
     return frozenset(
