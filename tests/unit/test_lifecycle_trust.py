@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from kubeoci.trust import keys
 from simulator.cluster import ClusterSimulator
 from simulator.registry import RegistrySimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE
+from simulator.sigstore_ca import GITHUB
+from simulator.sigstore_http import Services
 
 PAIR, OTHER = keys.generate("pw"), keys.generate("pw")
 PRINT, OTHER_PRINT = (keys.public_key(pair.public, "").fingerprint for pair in (PAIR, OTHER))
@@ -311,6 +314,59 @@ def test_refresh_finds_a_lost_signature(world: World) -> None:
     live = artifact.read(world.call(), stored.id, stored.outputs, facts)
     assert live
     assert ([], None) == (live.outputs["signatures"], live.inputs.get("sign"))
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """A Sigstore on this machine, and Ann's token in the environment."""
+    with Services() as services:
+        monkeypatch.setenv("SIGSTORE_ID_TOKEN", services.token("ann@example.com"))
+        yield services
+
+
+def keyless(services: Services) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`sign` and `verify` of Ann."""
+    config = json.loads(services.trust_config(version=1, stamps=False))
+    root, signing = json.dumps(config["trustedRoot"]), json.dumps(config["signingConfig"])
+    sign = {"keyless": True, "trustedRoot": root, "signingConfig": signing}
+    identity = {"issuer": re.escape(GITHUB), "subject": "ann@example[.]com"}
+    return sign, {"matchOIDCIdentity": [identity], "trustedRoot": root}
+
+
+def test_keyless_signature_is_evidence(world: World, services: Services) -> None:
+    """Nobody is asked for a certificate in a preview; then identity and issuer are in the evidence."""
+    sign, verify = keyless(services)
+    digest = world.plan(FLAGS, sign=sign)["digest"]
+    assert UNKNOWN is world.check(ref={"digest": digest}, verify=verify).inputs["verified"]
+    assert [] == services.requests
+    stored = world.push(FLAGS, sign=sign)
+    assert "ann@example.com" == stored.outputs["signatures"][0]["identity"]
+    verified = world.check(verify=verify).inputs["verified"]
+    assert ("cosign-keyless", "ann@example.com") == (verified["provider"], verified["identity"])
+    services.requests.clear()
+    artifact.update(world.call(), stored.id, stored.outputs, world.plan(FLAGS, sign=sign))
+    assert [] == services.requests
+
+
+def test_other_identity_is_told(world: World, services: Services) -> None:
+    """As a pattern that matches a part only is."""
+    sign, verify = keyless(services)
+    world.push(FLAGS, sign=sign)
+    verify["matchOIDCIdentity"][0]["subject"] = "ann@example"
+    failure = world.check(verify=verify).failures[0]
+    assert "trust.no_match" in failure
+    assert "matches a part only" in failure
+
+
+def test_key_becomes_keyless(world: World, services: Services) -> None:
+    """The signature of the key is not taken for Ann's."""
+    sign, verify = keyless(services)
+    by_key = world.push(FLAGS, sign=SIGN)
+    facts = world.plan(FLAGS, sign=sign)
+    stored = artifact.update(world.call(), by_key.id, by_key.outputs, facts)
+    assert ["ann@example.com"] == [each["identity"] for each in stored.outputs["signatures"]]
+    assert () == world.check(verify=verify).failures
+    assert () == world.check().failures
 
 
 POLICIES: dict[str, tuple[dict[str, Any], str]] = {

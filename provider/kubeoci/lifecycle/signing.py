@@ -20,6 +20,7 @@ from kubeoci.registry.protocols import Place, Store
 
 if TYPE_CHECKING:
     from kubeoci.trust.keys import PrivateKey
+    from kubeoci.trust.services import TrustConfig
     from kubeoci.trust.signers import Signer
 
 _KEY: Final = ("key", "password")
@@ -63,8 +64,8 @@ def read(reader: Reader) -> Sign | None:
         return None
     _check_ways(section, is_keyless=is_keyless)
     _check_formats(section, found)
-    if not section.faults and found.key:
-        _check_key(section, found)
+    if not section.faults:
+        _check_parts(section, found)
     return found
 
 
@@ -74,7 +75,22 @@ def signer(given: Sign) -> "Signer":
 
     if given.key:
         return signers.KeySigner(_private_key(given.key, _password(given)))
-    raise TrustError("trust.bad_policy", "signing keyless is not in this release", where="sign", advice="use a key")
+    from kubeoci.trust import keyless_signer, tokens  # noqa: PLC0415 - loads sigstore once it signs
+
+    return keyless_signer.KeylessSigner(lambda: tokens.find(given.identity_token), lambda: _trust(given))
+
+
+def _trust(given: Sign) -> "TrustConfig":
+    """Whom to ask for a certificate. Raises `TrustError` for texts that cannot be read."""
+    from kubeoci.trust import authorities, roots, services  # noqa: PLC0415 - loads cryptography
+
+    if not given.trusted_root:
+        what = "the configuration of the public Sigstore is not fetched in this release"
+        raise TrustError("trust.trust_root", what, where="sign", advice="give trustedRoot and signingConfig")
+    root = roots.read(given.trusted_root, source="sign.trustedRoot", is_users=True)
+    return services.TrustConfig(
+        root, authorities.read(given.signing_config, source="sign.signingConfig", is_users=True)
+    )
 
 
 def sign(
@@ -87,6 +103,9 @@ def sign(
     from kubeoci.trust import sign as signatures  # noqa: PLC0415 - loads cryptography
 
     known = [signatures.record(_renamed(each, _SNAKE)) for each in recorded]
+    kept = [each for each in known if each.digest == subject.digest and each.identity and each.format in given.formats]
+    if not given.key and len(kept) == len(given.formats):  # to ask who we are would cost a certificate
+        return [_renamed(each.document(), _CAMEL) for each in kept]
     made = signatures.sign(
         store, place, subject, signer(given), formats=given.formats, annotations=given.annotations, recorded=known
     )
@@ -147,9 +166,13 @@ def _check_formats(section: Reader, found: Sign) -> None:
         section.fault("formats", "must name bundle, legacy or both, once each")
 
 
-def _check_key(section: Reader, found: Sign) -> None:
-    """Read the key now, so that the preview fails where the update would."""
+def _check_parts(section: Reader, found: Sign) -> None:
+    """Read the key, or whom to ask, now, so that the preview fails where the update would."""
     try:
-        signer(found)
+        if found.key:
+            signer(found)
+        elif found.trusted_root:
+            _trust(found)
     except TrustError as error:
-        section.faults.append(TrustError(error.code, error.what, where=section.path("key"), advice=error.advice))
+        where = section.path("key") if found.key else error.where or section.path("")
+        section.faults.append(TrustError(error.code, error.what, where=where, advice=error.advice))

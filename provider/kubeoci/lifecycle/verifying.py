@@ -22,7 +22,6 @@ from kubeoci.lifecycle.values import Value
 from kubeoci.registry.protocols import Place, Store
 
 if TYPE_CHECKING:
-    from kubeoci.trust.keys import PublicKey
     from kubeoci.trust.policy import KeylessPolicy, KeyPolicy
     from kubeoci.trust.roots import TrustedRoot
 
@@ -33,6 +32,7 @@ _INPUTS: Final = ("provider", *_KEYS, *_KEYLESS, *_CLAIMS)
 _PUBLIC: Final = ".pub"
 _ROOT: Final = "trusted_root.json"  # as Flux names it
 _PROMISED: Final = "promised"
+_BY_KEY: Final = "kind"  # the reason against a signature that was made with a key, where identities are wanted
 _NAMES: Final = {
     "signature_manifest": "signatureManifest",
     "policy_hash": "policyHash",
@@ -159,9 +159,13 @@ def _may_come(call: Call, policy: "KeyPolicy | KeylessPolicy", what: Signed, err
     promised = memory.recall(call, _PROMISED, str(what))
     if promised is None:
         return error.code == "trust.no_signature" and not what.store.exists(what.place, what.digest)
-    keys: tuple[PublicKey, ...] = getattr(policy, "keys", ())
-    wanted = {key.fingerprint for key in keys} or {"keyless"}
-    return bool(wanted & set(cast("list[str]", promised["signers"])))
+    signers, keys = cast("list[str]", promised["signers"]), getattr(policy, "keys", ())
+    if keys:
+        return not {key.fingerprint for key in keys}.isdisjoint(signers)
+    attempts = getattr(
+        error, "attempts", ()
+    )  # whom a token names is known once it signs: so none may be Sigstore's yet
+    return "keyless" in signers and all(attempt.reason == _BY_KEY for attempt in attempts)
 
 
 def _policy(call: Call, given: Verify, keeper: Keeper) -> "KeyPolicy | KeylessPolicy":

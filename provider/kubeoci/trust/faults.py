@@ -7,6 +7,12 @@ from kubeoci.errors import RegistryError, TrustError
 from kubeoci.trust.evidence import Attempt
 
 
+class NoMatch(TrustError):  # noqa: N818 - it is a verdict
+    """None of the signatures holds; `attempts` has the verdict on each."""
+
+    attempts: tuple[Attempt, ...] = ()
+
+
 def bad_policy(what: str, advice: str = "") -> TrustError:
     """A policy that would accept anything, nothing, or something else than its words say."""
     return TrustError("trust.bad_policy", what, advice=advice)
@@ -46,10 +52,12 @@ def no_signature(where: str) -> TrustError:
 def no_match(where: str, attempts: Sequence[Attempt]) -> TrustError:
     """There are signatures, and none of them is by whom the policy names."""
     told = "; ".join(str(attempt) for attempt in attempts)
-    return TrustError(
+    error = NoMatch(
         "trust.no_match", f"no matching signatures were found for '{where}': {told}",
         advice="have it signed by whom the policy names, or correct `verify`",
     )  # fmt: skip
+    error.attempts = tuple(attempts)
+    return error
 
 
 def sign_token(what: str, advice: str = "") -> TrustError:
