@@ -4,13 +4,25 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from kubeoci import digest as digests
 from kubeoci.errors import TrustError
-from kubeoci.trust import authorities, bundle, evidence, keyless, roots, simplesigning, statement, tokens
+from kubeoci.trust import (
+    authorities,
+    bundle,
+    evidence,
+    keyless,
+    keyless_signer,
+    refresh,
+    roots,
+    simplesigning,
+    statement,
+    tokens,
+)
 from kubeoci.trust.keyless_signer import KeylessSigner
 from kubeoci.trust.matching import IdentityMatch
 from kubeoci.trust.services import TrustConfig
@@ -19,6 +31,7 @@ from simulator.registry import Fault
 from simulator.sigstore import Sigstore
 from simulator.sigstore_ca import GITHUB
 from simulator.sigstore_http import Services
+from simulator.tuf import TufRepository
 
 DIGEST = digests.of(b"manifest")
 STATEMENT = statement.build(DIGEST, name="reg.io/app")
@@ -172,3 +185,42 @@ def test_without_a_home(services: Services, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, "/nonexistent")
     assert ANN == signer(services).who.identity
+
+
+def test_signer_of_given_texts(services: Services) -> None:
+    """Nobody is asked before it signs."""
+    config = json.loads(services.trust_config())
+    texts = [json.dumps(config[name]) for name in ("trustedRoot", "signingConfig")]
+    ours = keyless_signer.open_signer(services.token(ANN), *texts)
+    assert [] == services.requests
+    assert ANN == ours.who.identity
+
+
+@pytest.mark.parametrize(
+    ("texts", "code"),
+    [
+        (("{}", ""), "trust.bad_policy"),
+        (("", "{}"), "trust.bad_policy"),
+        (("{}", "{}"), "trust.trust_root"),
+        ((json.dumps(Sigstore().trusted_root()), "{}"), "trust.bad_policy"),
+    ],
+    ids=range(4),
+)
+def test_texts_that_cannot_be_used(texts: tuple[str, str], code: str) -> None:
+    """Told when the program is checked, and not when it signs."""
+    with pytest.raises(TrustError) as caught:
+        keyless_signer.open_signer("token", *texts)
+    assert code == caught.value.code
+
+
+def test_the_public_sigstore(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it publishes is had when it is needed, and kept in the folder that is named."""
+    config = json.loads(services.trust_config())
+    names = {refresh.TRUSTED_ROOT: "trustedRoot", refresh.SIGNING_CONFIG: "signingConfig"}
+    with TufRepository({name: json.dumps(config[part]) for name, part in names.items()}) as published:
+        repository = refresh.Repository(published.url, published.bootstrap)
+        monkeypatch.setattr("kubeoci.trust.refresh.public", lambda: repository)
+        ours = keyless_signer.open_signer(services.token(ANN), folder=tmp_path)
+        assert [] == published.requests
+        assert published.url == ours.policy(("bundle",), {}, None).trusted_root.source
+    assert 1 == len(list(tmp_path.iterdir()))

@@ -14,12 +14,23 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kubeoci.errors import TrustError
-from kubeoci.trust import bundle, certificates, evidence, keyless, simplesigning
+from kubeoci.trust import (
+    authorities,
+    bundle,
+    certificates,
+    evidence,
+    keyless,
+    refresh,
+    roots,
+    simplesigning,
+    tokens,
+)
 from kubeoci.trust.evidence import Rejected
 from kubeoci.trust.faults import bad_policy, sign_service
 from kubeoci.trust.matching import IdentityMatch
@@ -90,6 +101,30 @@ class KeylessSigner:
         trust, token = self._trust(), self._source()
         _log.info("signing as %s", token)
         return open_session(token, trust)
+
+
+def open_signer(
+    identity_token: str = "", trusted_root: str = "", signing_config: str = "", folder: Path | None = None
+) -> KeylessSigner:
+    """Who signs, from texts; what is left out is found as `tokens.find` says, or is that of the public Sigstore.
+
+    `folder` keeps what was refreshed of the latter. Raises `trust.trust_root` and `trust.bad_policy` for texts that
+    cannot be used; asks nobody yet.
+    """
+    if bool(trusted_root) != bool(signing_config):
+        what = "a signing configuration and a trusted root belong together, and only one is given"
+        raise bad_policy(what, "give both, or neither for the public Sigstore")
+    if not trusted_root:
+        return KeylessSigner(partial(tokens.find, identity_token), partial(_public, folder))
+    root = roots.read(trusted_root, source="trustedRoot", is_users=True)
+    config = TrustConfig(root, authorities.read(signing_config, source="signingConfig", is_users=True))
+    return KeylessSigner(partial(tokens.find, identity_token), lambda: config)
+
+
+def _public(folder: Path | None) -> TrustConfig:
+    found = refresh.published(refresh.public(), folder)
+    config = authorities.read(found.text(refresh.SIGNING_CONFIG), source=found.source, is_users=False)
+    return TrustConfig(found.trusted_root(), config)
 
 
 def _late(seconds: float) -> TrustError:
