@@ -20,7 +20,7 @@ from kubeoci.lifecycle.contract import Call, Checked, Kind, Severity, Stored
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import UNKNOWN, Secret
 from kubeoci.registry.referrers import fallback_tag
-from kubeoci.trust import keys
+from kubeoci.trust import keys, refresh
 from simulator.cluster import ClusterSimulator
 from simulator.registry import RegistrySimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE
@@ -367,6 +367,18 @@ def test_key_becomes_keyless(world: World, services: Services) -> None:
     assert ["ann@example.com"] == [each["identity"] for each in stored.outputs["signatures"]]
     assert () == world.check(verify=verify).failures
     assert () == world.check().failures
+
+
+def test_public_sigstore_is_the_default(world: World, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root and configuration come from where it publishes them; here is a copy of what that would be."""
+    sign, verify = keyless(services)
+    targets = {refresh.TRUSTED_ROOT: sign.pop("trustedRoot"), refresh.SIGNING_CONFIG: sign.pop("signingConfig")}
+    monkeypatch.setattr(refresh, "published", lambda *_: refresh.Published("https://tuf.example.com", targets))
+    del verify["trustedRoot"]
+    world.push(FLAGS, sign=sign)
+    checked = world.check(verify=verify)
+    assert () == checked.failures
+    assert "https://tuf.example.com" == checked.inputs["verified"]["trustRoot"]
 
 
 POLICIES: dict[str, tuple[dict[str, Any], str]] = {

@@ -214,7 +214,7 @@ def _pushed(call: Call, news: Values, olds: Values) -> Stored:
     def seal() -> None:
         assert given.sign  # noqa: S101 - it is passed on only then
         subject = Descriptor(artifacts.MANIFEST, digest, len(built.manifest))
-        signatures[:] = signing.sign(store, given.repository, subject, given.sign, _recorded(olds, news))
+        signatures[:] = signing.sign(store, given.repository, subject, given.sign, _recorded(olds, news), cache.folder)
 
     pushed = push(
         store,

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kubeoci.artifact import Descriptor
@@ -69,24 +70,31 @@ def read(reader: Reader) -> Sign | None:
     return found
 
 
-def signer(given: Sign) -> "Signer":
-    """Who signs. Raises `TrustError` for a key or configuration that cannot be used; asks nobody yet."""
+def signer(given: Sign, cache: Path) -> "Signer":
+    """Who signs; nobody is asked yet. Raises `TrustError` for a key that cannot be used."""
     from kubeoci.trust import signers  # noqa: PLC0415 - loads cryptography
 
     if given.key:
         return signers.KeySigner(_private_key(given.key, _password(given)))
     from kubeoci.trust import keyless_signer, tokens  # noqa: PLC0415 - loads sigstore once it signs
 
-    return keyless_signer.KeylessSigner(lambda: tokens.find(given.identity_token), lambda: _trust(given))
+    return keyless_signer.KeylessSigner(lambda: tokens.find(given.identity_token), lambda: _trust(given, cache))
 
 
-def _trust(given: Sign) -> "TrustConfig":
-    """Whom to ask for a certificate. Raises `TrustError` for texts that cannot be read."""
+def _trust(given: Sign, cache: Path) -> "TrustConfig":
+    """Whom to ask for a certificate: as given, else the public Sigstore. Raises `TrustError`."""
+    from kubeoci.trust import authorities, refresh, services  # noqa: PLC0415 - loads cryptography
+
+    if given.trusted_root:
+        return _given_trust(given)
+    found = refresh.published(refresh.public(), cache)
+    asked = authorities.read(found.text(refresh.SIGNING_CONFIG), source=found.source, is_users=False)
+    return services.TrustConfig(found.trusted_root(), asked)
+
+
+def _given_trust(given: Sign) -> "TrustConfig":
     from kubeoci.trust import authorities, roots, services  # noqa: PLC0415 - loads cryptography
 
-    if not given.trusted_root:
-        what = "the configuration of the public Sigstore is not fetched in this release"
-        raise TrustError("trust.trust_root", what, where="sign", advice="give trustedRoot and signingConfig")
     root = roots.read(given.trusted_root, source="sign.trustedRoot", is_users=True)
     return services.TrustConfig(
         root, authorities.read(given.signing_config, source="sign.signingConfig", is_users=True)
@@ -94,11 +102,16 @@ def _trust(given: Sign) -> "TrustConfig":
 
 
 def sign(
-    store: Store[Place], place: Place, subject: Descriptor, given: Sign, recorded: Iterable[Mapping[str, str]]
+    store: Store[Place],
+    place: Place,
+    subject: Descriptor,
+    given: Sign,
+    recorded: Iterable[Mapping[str, str]],
+    cache: Path,
 ) -> list[Value]:
     """Sign the manifest `subject`, whatever is `recorded` of it left as it is; the records for the output `signatures`.
 
-    Raises `TrustError`, `RegistryError`.
+    `cache` is a folder that keeps what the public Sigstore publishes. Raises `TrustError`, `RegistryError`.
     """
     from kubeoci.trust import sign as signatures  # noqa: PLC0415 - loads cryptography
 
@@ -106,8 +119,9 @@ def sign(
     kept = [each for each in known if each.digest == subject.digest and each.identity and each.format in given.formats]
     if not given.key and len(kept) == len(given.formats):  # to ask who we are would cost a certificate
         return [_renamed(each.document(), _CAMEL) for each in kept]
+    who = signer(given, cache / "trust")
     made = signatures.sign(
-        store, place, subject, signer(given), formats=given.formats, annotations=given.annotations, recorded=known
+        store, place, subject, who, formats=given.formats, annotations=given.annotations, recorded=known
     )
     return [_renamed(each.document(), _CAMEL) for each in made]
 
@@ -124,7 +138,7 @@ def names(given: Sign) -> tuple[str, ...]:
     """By whom an artifact will be signed: the fingerprint of the key, or `keyless`."""
     if not given.key:
         return ("keyless",)
-    return (str(signer(given).who.key_fingerprint),)
+    return (_private_key(given.key, _password(given)).public.fingerprint,)
 
 
 def _renamed(document: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
@@ -170,9 +184,9 @@ def _check_parts(section: Reader, found: Sign) -> None:
     """Read the key, or whom to ask, now, so that the preview fails where the update would."""
     try:
         if found.key:
-            signer(found)
+            _private_key(found.key, _password(found))
         elif found.trusted_root:
-            _trust(found)
+            _given_trust(found)
     except TrustError as error:
         where = section.path("key") if found.key else error.where or section.path("")
         section.faults.append(TrustError(error.code, error.what, where=where, advice=error.advice))

@@ -252,8 +252,8 @@ def _check_parts(section: Reader, found: Verify) -> None:
 
 
 def _root(call: Call, given: Verify, keeper: Keeper) -> "TrustedRoot":
-    """The trusted root that is given, as text or in a Secret."""
-    from kubeoci.trust import roots  # noqa: PLC0415 - loads cryptography
+    """The trusted root that is given, as text or in a Secret, else that of the public Sigstore."""
+    from kubeoci.trust import refresh, roots  # noqa: PLC0415 - loads cryptography
 
     if given.root_secret:
         found = secrets.wanted(call, keeper, given.root_secret, "verify.trustedRootSecretRef")
@@ -262,6 +262,5 @@ def _root(call: Call, given: Verify, keeper: Keeper) -> "TrustedRoot":
             raise TrustError("trust.trust_root", what, where="verify.trustedRootSecretRef", advice="store it there")
         return roots.read(text, source=str(found), is_users=True)
     if not given.trusted_root:
-        what = "the root of the public Sigstore is not fetched in this release"
-        raise TrustError("trust.trust_root", what, where="verify", advice="give its text as `trustedRoot`")
+        return refresh.published(refresh.public(), call.session.cache.folder / "trust").trusted_root()
     return roots.read(given.trusted_root, source="verify.trustedRoot", is_users=True)
