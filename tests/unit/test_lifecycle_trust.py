@@ -447,6 +447,7 @@ SIGNS: dict[str, tuple[dict[str, Any], str]] = {
         {"keyless": True, "trustedRoot": "{}"},
         "sign: has only one of trustedRoot and signingConfig",
     ),
+    "bad root": ({"keyless": True, "trustedRoot": "{}", "signingConfig": "{}"}, "sign: "),
     "formats": ({**SIGN, "formats": ["bundle", "bundle"]}, "sign.formats: must name bundle, legacy or both"),
     "public key": ({"key": PAIR.public}, "sign.key: "),
     "wrong password": ({"key": PAIR.private, "password": "no"}, "sign.key: "),

@@ -21,7 +21,6 @@ from kubeoci.registry.protocols import Place, Store
 
 if TYPE_CHECKING:
     from kubeoci.trust.keys import PrivateKey
-    from kubeoci.trust.services import TrustConfig
     from kubeoci.trust.signers import Signer
 
 _KEY: Final = ("key", "password")
@@ -76,29 +75,9 @@ def signer(given: Sign, cache: Path) -> "Signer":
 
     if given.key:
         return signers.KeySigner(_private_key(given.key, _password(given)))
-    from kubeoci.trust import keyless_signer, tokens  # noqa: PLC0415 - loads sigstore once it signs
+    from kubeoci.trust import keyless_signer  # noqa: PLC0415 - loads sigstore once it signs
 
-    return keyless_signer.KeylessSigner(lambda: tokens.find(given.identity_token), lambda: _trust(given, cache))
-
-
-def _trust(given: Sign, cache: Path) -> "TrustConfig":
-    """Whom to ask for a certificate: as given, else the public Sigstore. Raises `TrustError`."""
-    from kubeoci.trust import authorities, refresh, services  # noqa: PLC0415 - loads cryptography
-
-    if given.trusted_root:
-        return _given_trust(given)
-    found = refresh.published(refresh.public(), cache)
-    asked = authorities.read(found.text(refresh.SIGNING_CONFIG), source=found.source, is_users=False)
-    return services.TrustConfig(found.trusted_root(), asked)
-
-
-def _given_trust(given: Sign) -> "TrustConfig":
-    from kubeoci.trust import authorities, roots, services  # noqa: PLC0415 - loads cryptography
-
-    root = roots.read(given.trusted_root, source="sign.trustedRoot", is_users=True)
-    return services.TrustConfig(
-        root, authorities.read(given.signing_config, source="sign.signingConfig", is_users=True)
-    )
+    return keyless_signer.open_signer(given.identity_token, given.trusted_root, given.signing_config, cache)
 
 
 def sign(
@@ -185,8 +164,8 @@ def _check_parts(section: Reader, found: Sign) -> None:
     try:
         if found.key:
             _private_key(found.key, _password(found))
-        elif found.trusted_root:
-            _given_trust(found)
+        else:
+            signer(found, Path())  # what is kept there is asked for in the update
     except TrustError as error:
-        where = section.path("key") if found.key else error.where or section.path("")
+        where = section.path("key" if found.key else "")
         section.faults.append(TrustError(error.code, error.what, where=where, advice=error.advice))
