@@ -166,6 +166,18 @@ def test_pods_that_never_get_well(rig: Rig, namespace: str, fault: str, words: s
     assert words in outcome.reasons[0]
 
 
+def test_pods_that_find_no_node(rig: Rig, namespace: str) -> None:
+    """The scheduler's own words, in the Pod's condition and in its warning."""
+    body = workload("Deployment", namespace, replicas=1)
+    body["spec"]["template"]["spec"]["nodeSelector"] = {"no": "where"}
+    reason = up(rig.kubeconfig, namespace, body, timeout_seconds=3.0).reasons[0]
+    lines = [" ".join(line.split()) for line in reason.splitlines()]
+    assert any(
+        line.startswith(f"Pod/{namespace}/web-") and "Unschedulable: 0/1 nodes are available" in line for line in lines
+    )
+    assert any(line.startswith(f"Warning FailedScheduling of Pod/{namespace}/web-") for line in lines)
+
+
 def test_quota(rig: Rig, namespace: str) -> None:
     """Pods that may not be made are told in the Deployment's own words."""
     quota = {
