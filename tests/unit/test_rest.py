@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests to an API server: what is repeated, what is told, and what stays secret."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -243,6 +244,21 @@ def test_schema_faults_are_not_repeated(cluster: ClusterSimulator) -> None:
         access(cluster).apply(f"{CONFIGMAPS}/a", BODY, manager="m")
     assert ("cluster.invalid", ".date: field not declared in schema") == (caught.value.code, caught.value.what)
     assert 1 == len(cluster.requests)
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize(
+    ("status", "body", "tries"),
+    [(429, b"", 2), (503, b"", 2), (502, b"", 1), (504, b"", 1), (500, b"etcdserver: request timed out", 1)],
+)
+def test_create_is_repeated_only_where_nothing_was_done(
+    cluster: ClusterSimulator, status: int, body: bytes, tries: int
+) -> None:
+    """A second POST after a first one that was carried out would meet its own object."""
+    cluster.fail("POST ", Fault(status=status, body=body))
+    with contextlib.suppress(Refused):
+        access(cluster).create(CONFIGMAPS, BODY, manager="m")
+    assert [f"POST {CONFIGMAPS}"] * tries == cluster.requests
 
 
 def test_create_is_not_repeated_after_a_broken_connection(cluster: ClusterSimulator) -> None:

@@ -65,8 +65,13 @@ class Refused(ClusterError):  # noqa: N818 - what the server did, as its name sa
 
     @property
     def is_throttled(self) -> bool:
-        """Whether the server has too much to do, and refused before it did anything."""
+        """Whether the server has too much to do."""
         return self.status == 429  # noqa: PLR2004 - HTTP's own number
+
+    @property
+    def is_before(self) -> bool:
+        """Whether it was refused before anything was done: 502, 504 and etcd leave that open."""
+        return self.status in {429, 503}
 
     @property
     def is_transient(self) -> bool:

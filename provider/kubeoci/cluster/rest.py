@@ -246,7 +246,7 @@ class Rest:
                     renewed = True
                     self._link.renew(used)
                     continue
-                if not error.is_transient:
+                if not error.is_transient or not (request.is_repeatable or error.is_before):
                     raise
                 fault, asked = error, error.retry_seconds
             except _Broken as error:
