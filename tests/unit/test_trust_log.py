@@ -64,7 +64,7 @@ def rejected(found: Bundle | LegacySignature, sigstore: Sigstore, key: PublicKey
 def test_a_bundle_by_a_key(sigstore: Sigstore, version: int) -> None:
     """The entry that is returned is the checked one."""
     found = made(sigstore, version=version)
-    assert found.entries[0] is log.judge_bundle(found, public(KEY), root(sigstore))
+    assert found.entries[0] == log.judge_bundle(found, public(KEY), root(sigstore))
 
 
 def test_a_promise_or_a_proof_is_enough(sigstore: Sigstore) -> None:
@@ -73,6 +73,11 @@ def test_a_promise_or_a_proof_is_enough(sigstore: Sigstore) -> None:
         document = sigstore.bundle(STATEMENT, key=KEY)
         del document["verificationMaterial"]["tlogEntries"][0][part]
         assert log.judge_bundle(bundle.read(json.dumps(document).encode()), public(KEY), root(sigstore))
+
+
+def test_the_number_is_one_that_is_vouched_for(sigstore: Sigstore) -> None:
+    """Without a promise anybody can write another one beside the proof."""
+    assert 0 == log.judge_bundle(made(sigstore, version=2, logIndex="7"), public(KEY), root(sigstore)).log_index
 
 
 def test_an_entry_of_another_key(sigstore: Sigstore) -> None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures by an identity: certificate, log and time stamps, judged at the times that somebody vouches for.
 
-Ours come first, each with its own reason; sigstore's library then judges a bundle once more, and alone knows time
-stamps. Of the trusted root both see only what counts at every time that is claimed: a forged one can but shrink it.
+Our own checks come first, each with its reason; sigstore's library then judges a bundle once more. Of the trusted root
+both see only what counts at every time that is claimed: a forged one can but shrink it, and is rejected in the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from kubeoci.artifact import canonical
 from kubeoci.trust import certificates, log, matching, statement
@@ -15,7 +16,10 @@ from kubeoci.trust.evidence import Reason, Rejected, Signer
 from kubeoci.trust.log import Maker
 from kubeoci.trust.material import Bundle, LegacySignature, LogEntry
 from kubeoci.trust.policy import KeylessPolicy
-from kubeoci.trust.roots import TrustedRoot
+from kubeoci.trust.roots import Authority, TrustedRoot
+
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampResponse
 
 _NO_SERVICES = {
     "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
@@ -32,15 +36,17 @@ def judge_bundle(found: Bundle, policy: KeylessPolicy) -> Signer:
     """Who signed. Raises `Rejected`: `identity`, `chain`, `sct`, `time`, `log`, `signature`, and for broken parts."""
     leaf, entry = certificates.read(found.certificate or b""), log.only(found)
     leaf.verify(found.signature, statement.pae(found.payload, found.payload_type))
-    stamps = [_stamped(stamp) for stamp in found.timestamps]
-    times = _claimed(entry, stamps)
+    stamps = [_response(stamp) for stamp in found.timestamps]
+    times = _claimed(entry, [stamp.tst_info.gen_time for stamp in stamps])
     root = policy.trusted_root.pruned(times)
     log.check_bundle(entry, found, Maker(leaf.der, is_certificate=True))
-    log.check(entry, root.logs, min(times))
+    entry = log.check(entry, root.logs, min(times))
+    for stamp in stamps:
+        _check_stamp(stamp, found.signature, root.stampers)
     identity = _identity(leaf, root, times, policy)
     _check_again(found, root)
-    signed_at = entry.integrated_time if entry.promise else int(stamps[0].timestamp()) if len(stamps) == 1 else None
-    return Signer(None, identity.subject, identity.issuer, signed_at, entry.log_index)
+    only = entry.promise or len(times) == 1
+    return Signer(None, identity.subject, identity.issuer, int(times[0].timestamp()) if only else None, entry.log_index)
 
 
 def judge_legacy(found: LegacySignature, policy: KeylessPolicy) -> Signer:
@@ -77,18 +83,34 @@ def _claimed(entry: LogEntry, stamps: Sequence[datetime] = ()) -> list[datetime]
     return times
 
 
-def _stamped(stamp: bytes) -> datetime:
-    """The time that a time stamp claims."""
+def _response(stamp: bytes) -> "TimeStampResponse":
+    """A time stamp, believed by nobody yet."""
     from rfc3161_client import decode_timestamp_response  # noqa: PLC0415 - few bundles have any
 
     try:
-        return decode_timestamp_response(stamp).tst_info.gen_time
+        return decode_timestamp_response(stamp)
     except ValueError:
         raise Rejected(Reason.MALFORMED, "a time stamp cannot be read") from None
 
 
+def _check_stamp(stamp: "TimeStampResponse", signature: bytes, stampers: Iterable[Authority]) -> None:
+    """One of these authorities stamped this signature. Raises `Rejected` (`time`)."""
+    from rfc3161_client import VerificationError, VerifierBuilder  # noqa: PLC0415 - few bundles have any
+
+    verdicts = []
+    for first, *between, last in (authority.chain for authority in stampers if len(authority.chain) > 1):
+        try:
+            VerifierBuilder(None, first, between, [last]).build().verify_message(stamp, signature)
+        except (VerificationError, ValueError) as error:
+            verdicts.append(str(error))
+        else:
+            return
+    told = "; ".join(dict.fromkeys(verdicts)) or "no authority counts at its time"
+    raise Rejected(Reason.TIME, f"a time stamp is not by a trusted authority over this signature: {told:.300}")
+
+
 def _check_again(found: Bundle, root: TrustedRoot) -> None:
-    """What sigstore's library says. Our own checks hold by now, so it is about time stamps if there are any."""
+    """What sigstore's library says. Our own checks hold by now, so nothing should be left for it to find."""
     from sigstore import models  # noqa: PLC0415 - loads slowly
     from sigstore.verify import Verifier  # noqa: PLC0415 - loads slowly
 
@@ -101,8 +123,7 @@ def _check_again(found: Bundle, root: TrustedRoot) -> None:
         verifier = Verifier(trusted_root=models.ClientTrustConfig.from_json(canonical(config).decode()).trusted_root)
         verifier.verify_dsse(models.Bundle.from_json(found.raw), _Anybody())
     except Exception as error:  # noqa: BLE001 - whatever the library says is a verdict
-        reason = Reason.TIME if found.timestamps else Reason.LOG
-        raise Rejected(reason, f"sigstore's library rejects it: {error!s:.300}") from None
+        raise Rejected(Reason.UNSUPPORTED, f"sigstore's library rejects it: {error!s:.300}") from None
 
 
 class _Anybody:

@@ -8,7 +8,7 @@ hold. Its body has to name our payload, our signature and our key or certificate
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from kubeoci.trust import simplesigning, statement, strict
@@ -45,8 +45,7 @@ def judge_bundle(found: Bundle, key: PublicKey, root: TrustedRoot) -> LogEntry:
     """The entry of a bundle that was signed with `key`. Raises `Rejected` (`log` above all)."""
     entry = only(found)
     check_bundle(entry, found, Maker(key.der, is_certificate=False))
-    check(entry, root.logs)
-    return entry
+    return check(entry, root.logs)
 
 
 def judge_legacy(found: LegacySignature, key: PublicKey, root: TrustedRoot) -> LogEntry:
@@ -54,8 +53,7 @@ def judge_legacy(found: LegacySignature, key: PublicKey, root: TrustedRoot) -> L
     if found.entry is None:
         raise Rejected(Reason.LOG, "it has no log entry")
     check_legacy(found.entry, found, Maker(key.der, is_certificate=False))
-    check(found.entry, root.logs)
-    return found.entry
+    return check(found.entry, root.logs)
 
 
 def only(found: Bundle) -> LogEntry:
@@ -75,10 +73,10 @@ def promised_time(entry: LogEntry) -> datetime | None:
         raise Rejected(Reason.TIME, f"{entry.integrated_time} is no time of a log entry") from None
 
 
-def check(entry: LogEntry, logs: Iterable[TrustedLog], now: datetime | None = None) -> None:
-    """A log that counts when the entry was made vouches for it: at the promised time, else `now`.
+def check(entry: LogEntry, logs: Iterable[TrustedLog], now: datetime | None = None) -> LogEntry:
+    """The entry as a log vouches for it that counts when it was made: at the promised time, else `now`.
 
-    Raises `Rejected` (`log`).
+    Its number is the promised one, else that of the proof. Raises `Rejected` (`log`).
     """
     time, name = promised_time(entry) or now or datetime.now(UTC), entry.log_id.hex()[:12]
     known = [log for log in logs if log.id == entry.log_id]
@@ -93,6 +91,7 @@ def check(entry: LogEntry, logs: Iterable[TrustedLog], now: datetime | None = No
         raise Rejected(Reason.LOG, "the log's promise is not for this entry")
     if entry.proof:
         _check_proof(entry.body, entry.proof, log)
+    return entry if entry.promise or not entry.proof else replace(entry, log_index=entry.proof.log_index)
 
 
 def check_bundle(entry: LogEntry, found: Bundle, maker: Maker) -> None:
