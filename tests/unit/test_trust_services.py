@@ -114,6 +114,14 @@ def test_an_authority_that_fails(services: Services, fault: Fault) -> None:
     assert [CERTIFICATE] == services.requests
 
 
+def test_a_certificate_by_two_issuers(services: Services) -> None:
+    """Readers would take the one or the other, so it is nobody's."""
+    services.order = {"old_issuer": "https://another.example"}
+    with pytest.raises(TrustError, match="gave no certificate: the certificate has to name one issuer"):
+        opened(services)
+    assert [CERTIFICATE] == services.requests
+
+
 def test_a_certificate_for_another_key(services: Services) -> None:
     """What would be signed with it is not even logged."""
     services.tricks.add("certificate")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import verification
-from cryptography.x509.certificate_transparency import LogEntryType, SignedCertificateTimestamp
+from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kubeoci.trust.evidence import Reason, Rejected
@@ -197,8 +197,6 @@ def _is_seen(
     leaf: Leaf, stamp: SignedCertificateTimestamp, issued_by: x509.Certificate, logs: Iterable[TrustedLog]
 ) -> bool:
     time = stamp.timestamp.replace(tzinfo=UTC)
-    if stamp.entry_type != LogEntryType.PRE_CERTIFICATE:
-        return False
     signed = _stamped(leaf, stamp, issued_by, (time - _EPOCH) // timedelta(milliseconds=1))
     return any(log.id == stamp.log_id and log.holds(time) and log.signed(stamp.signature, signed) for log in logs)
 

@@ -78,16 +78,15 @@ class Session:
     def _logged(self, sign: Callable[[], T]) -> T:
         from sigstore.models import InvalidBundle  # noqa: PLC0415 - loads slowly
 
-        authorities = self.trust.authorities
+        log = self.trust.authorities.log
         try:
             return sign()
-        except InvalidBundle:
-            if authorities.log_version == 1:
-                raise sign_service(f"the log {authorities.log} gave no whole entry", _AGAIN) from None
-            what = f"the signature is in the log {authorities.log}, and no authority gave a time stamp"
-            raise sign_service(what, _AGAIN) from None
         except Exception as error:  # noqa: BLE001 - a library over services of others
-            raise sign_service(f"the log {authorities.log} took no entry: {_told(error)}", _AGAIN) from None
+            if self.trust.authorities.log_version > 1 and isinstance(error, InvalidBundle):
+                raise sign_service(
+                    f"the signature is in the log {log}, and no authority gave a time stamp", _AGAIN
+                ) from None
+            raise sign_service(f"the log {log} took no entry: {_told(error)}", _AGAIN) from None
 
 
 def open_session(token: Token, trust: TrustConfig) -> Session:
