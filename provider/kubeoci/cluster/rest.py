@@ -3,8 +3,9 @@
 
 What is tried again, within the deadline: 429 after the time the server names, 502, 503, 504, a 500 of etcd, a
 connection that broke, an answer that was cut, and once a 401 with fresh credentials. Server-side apply may be repeated
-safely. A server that cannot be reached at all is reported at once, unless it answered before: then it is restarting.
-Neither silence nor a body that trickles outlasts the deadline by more than a moment.
+safely; a POST is only where nothing can have been done. A server that cannot be reached at all is reported at once,
+unless it answered before: then it is restarting. Neither silence nor a body that trickles outlasts the deadline by more
+than a moment.
 """
 
 import json
