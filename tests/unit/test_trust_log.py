@@ -7,6 +7,7 @@ Entries that were tampered with are among the files of tests/trust/assets.
 import hashlib
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from kubeoci.digest import Digest
 from kubeoci.trust import bundle, keys, log, roots, simplesigning, statement
-from kubeoci.trust.evidence import Reason, Rejected
+from kubeoci.trust.evidence import Reason, Rejected, Signer
+from kubeoci.trust.judge import judge
 from kubeoci.trust.keys import PublicKey
 from kubeoci.trust.log import Maker
 from kubeoci.trust.material import Bundle, LegacySignature, LogEntry
+from kubeoci.trust.policy import KeyPolicy
 from kubeoci.trust.roots import TrustedRoot
 from simulator import sigstore_log
 from simulator.sigstore import Sigstore
@@ -152,6 +155,22 @@ def test_a_legacy_signature_by_a_key(sigstore: Sigstore) -> None:
 def test_a_legacy_entry_of_another_key(sigstore: Sigstore, verifier: bytes) -> None:
     """Whatever stands there instead."""
     assert Reason.LOG == rejected(legacy(sigstore, verifier), sigstore)[0]
+
+
+def test_policies_that_require_the_log(sigstore: Sigstore) -> None:
+    """Key and log have to hold; the time is told where the log promises it, the number always."""
+    demanded = KeyPolicy((public(KEY),), require_tlog=True, trusted_root=root(sigstore))
+    signers = [Signer(public(KEY).fingerprint, signed_at=sigstore.time, log_index=100)]
+    assert signers == [judge(made(sigstore), demanded, DIGEST)]
+    assert 101 == judge(legacy(sigstore, public(KEY).pem.encode()), demanded, DIGEST).log_index
+    assert (None, 0) == time_and_number(judge(made(sigstore, version=2), demanded, DIGEST))
+    with pytest.raises(Rejected, match="it has no log entry"):
+        judge(replace(legacy(sigstore, public(KEY).pem.encode()), entry=None), demanded, DIGEST)
+
+
+def time_and_number(signer: Signer) -> tuple[int | None, int | None]:
+    """What the log adds."""
+    return signer.signed_at, signer.log_index
 
 
 def test_a_legacy_signature_without_entry(sigstore: Sigstore) -> None:
