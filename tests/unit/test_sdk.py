@@ -3,6 +3,7 @@
 """The Python SDK: what its constructors send, on both front ends, and what the state refers to."""
 
 import base64
+import json
 import subprocess
 import sys
 from typing import Any
@@ -117,6 +118,14 @@ def test_provider_sends_its_cluster_as_secret_json(world: World) -> None:
     outputs(urn=provider.urn)
     sent = world.registered[-1].inputs
     assert ("shop", SECRET, '{"context": "prod"}') == (sent["namespace"], *sent["cluster"].values())
+
+
+def test_provider_sends_its_registries_as_secret_json(world: World) -> None:
+    """Hosts are the user's own, names inside are camelCase."""
+    registries = {"ghcr.io": plugin.RegistryArgs(insecure=False, client_certificate={"certificate": "c", "key": "k"})}
+    outputs(urn=plugin.Provider("prod", registries=registries).urn)
+    sent = json.loads(next(value for value in world.registered[-1].inputs["registries"].values() if value != SECRET))
+    assert {"ghcr.io": {"insecure": False, "clientCertificate": {"certificate": "c", "key": "k"}}} == sent
 
 
 NESTED: dict[str, tuple[str, Any, Any]] = {

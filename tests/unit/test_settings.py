@@ -5,7 +5,7 @@ import pytest
 
 from kubeoci.cluster.rest import Access
 from kubeoci.lifecycle import settings
-from kubeoci.lifecycle.values import UNKNOWN, Values
+from kubeoci.lifecycle.values import UNKNOWN, Secret, Values
 
 ARTIFACT: Values = {"url": "oci://localhost:5000/shop/app", "path": "deploy"}
 REPOSITORY: Values = {"url": "oci://localhost:5000/shop/app", "inventoryName": "shop-dev-app"}
@@ -123,3 +123,42 @@ def test_access_hides_credentials() -> None:
     """The representation of settings shows no password and no kubeconfig."""
     secret = {"credentials": {"username": "ann", "password": "hunter2"}, "cluster": {"kubeconfig": "token: hunter2"}}
     assert "hunter2" not in repr(settings.repository({**REPOSITORY, **secret}, {})[0])
+
+
+REGISTRIES = {
+    "registries": Secret(
+        {
+            "GHCR.io": {"credentials": {"username": "bot", "password": "pw"}, "ca": "-----BEGIN CERTIFICATE-----"},
+            "quay.io": {"insecure": True},
+        }
+    )
+}
+
+
+def test_provider_reaches_its_registries() -> None:
+    """What a resource does not say is taken from the entry of its own host, and of no other."""
+    given, reader = settings.artifact({**ARTIFACT, "url": "ghcr.io/org/app", "insecure": False}, REGISTRIES)
+    assert ([], "bot", False) == (reader.faults, given.access.credentials.username, given.access.insecure)
+    other, _ = settings.artifact({**ARTIFACT, "url": "quay.io/org/app"}, REGISTRIES)
+    assert (None, "", True) == (other.access.credentials, other.access.ca, other.access.insecure)
+    unknown, _ = settings.artifact({**ARTIFACT, "url": "ghcr.io.evil.example/org/app"}, REGISTRIES)
+    assert (None, "") == (unknown.access.credentials, unknown.access.ca)
+
+
+def test_own_credentials_win() -> None:
+    """As a pair: half of one and half of the other are nobody's."""
+    own = {"url": "ghcr.io/org/app", "credentials": {"username": "ann", "password": "x"}}
+    given, _ = settings.repository({**REPOSITORY, **own}, REGISTRIES)
+    assert ("ann", "x") == (given.access.credentials.username, given.access.credentials.password)
+
+
+def test_registries_that_are_not_known_make_credentials_pending() -> None:
+    """Nobody is asked as nobody."""
+    _, reader = settings.artifact({**ARTIFACT, "url": "ghcr.io/org/app"}, {"registries": {"ghcr.io": UNKNOWN}})
+    assert {"credentials"} == reader.pending
+
+
+def test_folder_needs_no_registry() -> None:
+    """An entry of the provider is no setting of the resource."""
+    given, reader = settings.artifact({**ARTIFACT, "url": "oci-layout:build"}, REGISTRIES)
+    assert ([], None) == (reader.faults, given.access.credentials)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a resource reaches its registry: the settings that both resources share, and every fault in them."""
+"""How a resource reaches its registry: the settings that both resources share, and every fault in them.
+
+What a resource does not say itself is taken from the provider's configuration for that very host: credentials never go
+to another one. What neither says is searched in the Docker configuration.
+"""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
+from kubeoci import reference
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.inputs import Reader
+from kubeoci.lifecycle.values import Values, has_unknown, reveal
+from kubeoci.reference import Repository
 from kubeoci.registry import proxy
 from kubeoci.registry.keychain import Credentials
 from kubeoci.registry.protocols import Folder, Located
@@ -21,12 +28,16 @@ _CERTIFICATE: Final = ("CERTIFICATE",)
 _KEYS: Final = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 
 
-def read(reader: Reader, place: Located | None) -> Settings:
-    """The settings, with what is wrong in `reader`. `timeout` of an OCIRepository means the cluster's part too."""
+def read(reader: Reader, place: Located | None, config: Values | None = None) -> Settings:
+    """The settings, with what is wrong in `reader`; `config` is the provider's.
+
+    `timeout` of an OCIRepository means the cluster's part too.
+    """
     if place and isinstance(place.place, Folder):
         for name in REGISTRY_ONLY:
             if reader.values.get(name) is not None:
                 reader.fault(name, "has no effect on an OCI image layout", "leave it out", "input.unknown")
+    reader = _layered(reader, place, config or {})
     username, password = _pair(reader, "credentials", ("username", "password"))
     certificate, key = _pair(reader, "clientCertificate", ("certificate", "key"))
     _check_pem(reader, "clientCertificate.certificate", certificate, _CERTIFICATE)
@@ -44,6 +55,25 @@ def read(reader: Reader, place: Located | None) -> Settings:
         realms=_realms(reader),
         timeout_seconds=reader.seconds("timeout", Settings().timeout_seconds),
     )
+
+
+def host(text: str) -> str:
+    """The canonical form of a host with or without a port. Raises `reference.invalid`."""
+    if "/" in text:
+        raise KubeociError("reference.invalid", f"{text!r} is no host", advice="write HOST or HOST:PORT alone")
+    return reference.parse(f"{text}/any/repository").repository.host
+
+
+def _layered(reader: Reader, place: Located | None, config: Values) -> Reader:
+    """The resource's own settings over those of the provider for its host; what is wrong goes to `reader`."""
+    registries = config.get("registries")
+    if has_unknown(registries):
+        reader.pending.add("credentials")
+    if place is None or not isinstance(place.place, Repository) or not isinstance(table := reveal(registries), dict):
+        return reader
+    entries = [cast("Values", entry) for key, entry in table.items() if host(key) == place.place.host]
+    own = {name: value for name, value in reader.values.items() if value is not None}
+    return Reader({**(entries[0] if entries else {}), **own}, reader.where, reader.faults, reader.pending)
 
 
 def _pair(reader: Reader, name: str, names: tuple[str, str]) -> tuple[str, str]:

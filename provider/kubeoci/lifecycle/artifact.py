@@ -23,14 +23,13 @@ from kubeoci.errors import ArchiveError, FilesError, KubeociError, RegistryError
 from kubeoci.lifecycle import access, pack, settings, signing, verifying
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
-from kubeoci.lifecycle.inputs import settled
+from kubeoci.lifecycle.inputs import Reader, settled
 from kubeoci.lifecycle.pull import open_store, pull
 from kubeoci.lifecycle.settings import ArtifactInputs
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, reveal, veiled
 from kubeoci.registry import protocols
 from kubeoci.registry.protocols import Fetcher, Folder, Located, Place, Store
 from kubeoci.registry.push import push
-from kubeoci.registry.transport import Settings
 from kubeoci.tree import Tree
 
 INPUTS: Final = settings.ARTIFACT
@@ -41,7 +40,7 @@ SECRET: Final = access.SECRET | {"sign"}
 def check(call: Call, olds: Values, news: Values) -> Checked:  # noqa: ARG001 - nothing may depend on the old inputs
     """Validate, pack into the content cache and ask the registry once. Faults of all kinds are told together."""
     program = {name: value for name, value in news.items() if name not in FACTS}
-    given, reader = settings.artifact(program)
+    given, reader = settings.artifact(program, call.session.config)
     tree: Tree | None = None
     if "path" not in reader.pending and given.path and not reader.pending & {"ignore", "sourceignore"}:
         try:
@@ -79,7 +78,7 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:  # noqa
     digest, files = news.get("digest"), news.get("files")
     if not isinstance(digest, str) or not isinstance(files, dict):
         return Planned({**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}, message="known after apply")
-    given = _given(news)
+    given = _given(call, news)
     built = pack.held(call.session.cache, digests.parse(digest))
     outputs = {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN), "reference": _reference(news, given, digest)}
     outputs |= {} if given.sign else {"signatures": []}
@@ -105,8 +104,9 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         raise RegistryError(
             "reference.invalid", "names no digest", where=ident, advice="write host/repository@sha256:…"
         )
-    given = _given(inputs, is_stored=True) if inputs else None
-    store = open_store(call, given.access if given else Settings(), place.place)
+    given = _given(call, inputs, is_stored=True) if inputs else None
+    reach = given.access if given else access.read(Reader({}), place, call.session.config)
+    store = open_store(call, reach, place.place)
     if not store.exists(place.place, place.digest):
         return None
     if given is None:
@@ -128,7 +128,8 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
 def delete(call: Call, ident: str, outputs: Values) -> None:
     """Nothing by default: published artifacts stay. `onDelete: delete` removes it and our tags that point to it."""
     # the output `annotations` is the manifest's own, with keys that an input may not have
-    given = _given({name: value for name, value in outputs.items() if name != "annotations"}, is_stored=True)
+    said = {name: value for name, value in outputs.items() if name != "annotations"}
+    given = _given(call, said, is_stored=True)
     place = protocols.parse(str(reveal(outputs.get("reference")) or ident))
     if given.on_delete == "keep" or place.digest is None:
         call.log(Severity.INFO, f"{place} stays in the registry (onDelete: keep)")
@@ -152,10 +153,10 @@ _TRANSIENT: Final = frozenset({("sign", "identityToken"), ("sign", "password")})
 """Parts of `sign` that are new in each run, or that open the same key."""
 
 
-def _given(values: Values, *, is_stored: bool = False) -> ArtifactInputs:
+def _given(call: Call, values: Values, *, is_stored: bool = False) -> ArtifactInputs:
     """The settings inside the inputs of a resource that was checked before. Raises what is wrong with them."""
     own = {name: value for name, value in values.items() if name in INPUTS}
-    given, reader = settings.artifact(own, is_stored=is_stored)
+    given, reader = settings.artifact(own, call.session.config, is_stored=is_stored)
     settled(reader)
     return given
 
@@ -199,7 +200,7 @@ def _tree_digest(store: Fetcher[Place], given: ArtifactInputs, remote: Digest) -
 
 
 def _pushed(call: Call, news: Values, olds: Values) -> Stored:
-    given, digest = _given(news), digests.parse(str(news["digest"]))
+    given, digest = _given(call, news), digests.parse(str(news["digest"]))
     cache, store = call.session.cache, open_store(call, given.access, given.repository)
     built = pack.held(cache, digest)
     if built is None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kubeoci.registry.remote import Registry
     from kubeoci.registry.transport import Settings
 
-CONFIG: Final = frozenset({"cluster", "namespace"})
-"""Names of the provider's configuration: defaults for `cluster` and `namespace` of every OCIRepository."""
+CONFIG: Final = frozenset({"cluster", "namespace", "registries"})
+"""Names of the provider's configuration: defaults for `cluster` and `namespace`, and how to reach registries."""
 
 
 Item = TypeVar("Item")

@@ -96,8 +96,8 @@ class Ref:
         return self.digest or self.semver or self.tag
 
 
-def artifact(values: Values, *, is_stored: bool = False) -> tuple[ArtifactInputs, Reader]:
-    """The settings of an OCIArtifact; what is wrong or pending is in the reader.
+def artifact(values: Values, config: Values | None = None, *, is_stored: bool = False) -> tuple[ArtifactInputs, Reader]:
+    """The settings of an OCIArtifact with the provider's `config` below them; faults and pending in the reader.
 
     A program names at least one tag. What `is_stored` may have none: a refresh keeps those that still point to us.
     """
@@ -111,7 +111,7 @@ def artifact(values: Values, *, is_stored: bool = False) -> tuple[ArtifactInputs
         reader.fault("url", "lies in the folder that is packed: each update would pack the last", "put it elsewhere")
     settings = ArtifactInputs(
         repository=place.place if place else NOWHERE,
-        access=access.read(reader, place),
+        access=access.read(reader, place, config),
         path=path,
         tags=tags,
         ignore=_ignore(reader),
@@ -144,7 +144,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
     reader.seconds("interval", 0.0)
     settings = RepositoryInputs(
         repository=place.place if place else NOWHERE,
-        access=access.read(reader, place),
+        access=access.read(reader, place, config),
         secrets=reach.read(reader, place),
         ref=_ref(reader),
         layer_media_type=media_type,

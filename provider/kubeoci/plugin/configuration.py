@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration of the provider: `cluster` (an object, or its JSON as generated SDKs send it) and `namespace`."""
+"""The configuration of the provider: `cluster`, `namespace` and `registries`.
+
+Objects may come as their JSON: so generated SDKs send them.
+"""
 
 import json
 
 from kubeoci.errors import InputError, KubeociError
+from kubeoci.lifecycle import access
+from kubeoci.lifecycle.inputs import Reader
+from kubeoci.lifecycle.session import CONFIG
 from kubeoci.lifecycle.values import UNKNOWN, Secret, Value, Values, reveal
 
 CLUSTER_KEYS = ("kubeconfig", "context", "impersonate")
@@ -17,10 +23,12 @@ def checked(values: Values) -> tuple[dict[str, Value], list[KubeociError]]:
     for key in sorted(set(values) - _ENGINES_OWN):
         if key == "cluster":
             config[key] = _cluster(values[key], faults)
+        elif key == "registries":
+            config[key] = _registries(values[key], faults)
         elif key == "namespace":
             config[key] = _text(values[key], key, faults)
         else:
-            advice = "there are: cluster, namespace"
+            advice = f"there are: {', '.join(sorted(CONFIG))}"
             faults.append(InputError("input.unknown", "kubeoci has no such configuration", where=key, advice=advice))
     return config, faults
 
@@ -30,7 +38,7 @@ def _cluster(value: Value, faults: list[KubeociError]) -> Value:
     if isinstance(value, Secret):
         return Secret(_cluster(value.value, faults))
     if isinstance(value, str):
-        value = _parsed(value, faults)
+        value = _parsed("cluster", value, faults)
     if value is UNKNOWN or value is None:
         return value
     if not isinstance(value, dict):
@@ -44,11 +52,35 @@ def _cluster(value: Value, faults: list[KubeociError]) -> Value:
     return texts | ({"impersonate": value["impersonate"]} if "impersonate" in value else {})  # each resource reads it
 
 
-def _parsed(text: str, faults: list[KubeociError]) -> Value:
+def _registries(value: Value, faults: list[KubeociError]) -> Value:
+    """The map from host to settings behind `value`, as `_cluster` does it."""
+    if isinstance(value, Secret):
+        return Secret(_registries(value.value, faults))
+    if isinstance(value, str):
+        value = _parsed("registries", value, faults)
+    if value is UNKNOWN or value is None:
+        return value
+    if not isinstance(value, dict):
+        faults.append(_wrong("registries", "must be an object", "give settings by host"))
+        return None
+    for key, entry in value.items():
+        where = f'registries["{key}"]'
+        try:
+            access.host(key)
+        except KubeociError as error:
+            faults.append(error.at("registries"))
+        inner = Reader({key: entry}, "registries", faults).section(key, access.REGISTRY_ONLY)
+        if inner is not None:
+            inner.where = where
+            access.read(inner, None)
+    return value
+
+
+def _parsed(where: str, text: str, faults: list[KubeociError]) -> Value:
     try:
         return json.loads(text)
     except ValueError:  # its message would quote the text
-        faults.append(_wrong("cluster", "is text, but not JSON", 'write it like {"context": "prod"}'))
+        faults.append(_wrong(where, "is text, but not JSON", 'write it like {"context": "prod"}'))
         return None
 
 

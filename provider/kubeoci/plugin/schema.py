@@ -14,6 +14,15 @@ import kubeoci
 Table = dict[str, tuple[str, str]]
 """Property -> (type, description). Types: `string`, `boolean`, `integer`, `any`, a name of `TYPES`, `[T]` or `{T}`."""
 
+_REGISTRY: Final[Table] = {
+    "credentials": ("Credentials", "User name and password; the Docker configuration when not given."),
+    "insecure": ("boolean", "Speak plain HTTP to the registry; by default only to loopback addresses."),
+    "ca": ("string", "Text of PEM certificates to trust beside the system's."),
+    "clientCertificate": ("ClientCertificate", "Who we are, for a registry that asks for a certificate."),
+    "proxy": ("string", "URL of the proxy to the registry. Default: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."),
+    "realms": ("{string}", "Registry -> URL of its token service: when given, credentials go to no other."),
+}
+
 TYPES: Final[dict[str, tuple[str, Table]]] = {
     "Credentials": (
         "User name and password of a registry.",
@@ -28,6 +37,10 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "certificate": ("string", "PEM text of the certificate, with those between it and its root."),
             "key": ("string", "PEM text of its private key, not encrypted."),
         },
+    ),
+    "Registry": (
+        "How to reach one registry.",
+        _REGISTRY,
     ),
     "Ref": (
         "Which version of an artifact: digest before semver before tag.",
@@ -139,15 +152,6 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
     ),
 }
 
-_REGISTRY: Final[Table] = {
-    "credentials": ("Credentials", "User name and password; the Docker configuration when not given."),
-    "insecure": ("boolean", "Speak plain HTTP to the registry; by default only to loopback addresses."),
-    "ca": ("string", "Text of PEM certificates to trust beside the system's."),
-    "clientCertificate": ("ClientCertificate", "Who we are, for a registry that asks for a certificate."),
-    "proxy": ("string", "URL of the proxy to the registry. Default: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."),
-    "realms": ("{string}", "Registry -> URL of its token service: when given, credentials go to no other."),
-}
-
 ARTIFACT_INPUTS: Final[Table] = {
     "url": ("string", "Where to push: `oci://host[:port]/repository[:tag]`, or the folder `oci-layout:PATH`."),
     "path": ("string", "Directory or file to pack, relative to the Pulumi project."),
@@ -230,9 +234,13 @@ REPOSITORY_OUTPUTS: Final[Table] = {
 CONFIG: Final[Table] = {
     "cluster": ("Cluster", "Default for `cluster` of every OCIRepository."),
     "namespace": ("string", "Default for `namespace` of every OCIRepository."),
+    "registries": (
+        "{Registry}",
+        "Host, such as `ghcr.io` -> how to reach it, where a resource does not say it itself.",
+    ),
 }
 
-SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster", "sign"})
+SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster", "sign", "registries"})
 """Properties whose values are secret whether or not the program says so."""
 
 OUTPUT_TYPES: Final = frozenset({"Signature"})

@@ -17,7 +17,7 @@ import pulumi
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.contract import Call, Resource, Severity, Stored, Unfinished
 from kubeoci.lifecycle.resources import RESOURCES
-from kubeoci.lifecycle.session import Session
+from kubeoci.lifecycle.session import CONFIG, Session
 from kubeoci.lifecycle.values import Value, Values, reveal
 from kubeoci.plugin import configuration
 from kubeoci.plugin.engine import Engine
@@ -63,8 +63,8 @@ class Adapter:
     token: str
 
     def configure(self, config: Config) -> None:
-        """Keep `kubeoci:cluster` and `kubeoci:namespace`."""
-        values = {key: config.get(f"kubeoci:{key}") for key in ("cluster", "namespace")}
+        """Keep `kubeoci:cluster`, `kubeoci:namespace` and `kubeoci:registries`."""
+        values = {key: config.get(f"kubeoci:{key}") for key in sorted(CONFIG)}
         _one_text(lambda: _configure({key: value for key, value in values.items() if value is not None}))
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:

@@ -29,6 +29,7 @@ from pulumi_kubeoci.nested import (
     OIDCIdentityArgs,
     Ref,
     RefArgs,
+    RegistryArgs,
     SecretRef,
     SecretRefArgs,
     Sign,
@@ -109,6 +110,7 @@ SECRET: Final = frozenset({"credentials", "clientCertificate", "proxy", "cluster
 """Arguments whose values are secret whether or not the program says so."""
 
 NESTED: Final[dict[str, type]] = {
+    "registry": RegistryArgs,
     "credentials": CredentialsArgs,
     "client_certificate": ClientCertificateArgs,
     "ref": RefArgs,
@@ -203,6 +205,11 @@ def nested(name: str, value: Any) -> Any:  # noqa: ANN401 - any input
     if not isinstance(value, Mapping):
         return value
     return {camel(key): _inner(key, item) for key, item in value.items() if item is not None}
+
+
+def by_host(registries: Mapping[str, Any]) -> dict[str, Any]:
+    """`registries` with each entry as `nested` gives it; hosts are the user's own."""
+    return {host: nested("registry", entry) for host, entry in registries.items()}
 
 
 def _inner(key: str, value: Any) -> Any:  # noqa: ANN401 - any input

@@ -39,6 +39,29 @@ class ClientCertificateArgsDict(TypedDict):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryArgs:
+    """How to reach one registry; secrets are secrets even when they are not marked."""
+
+    credentials: "Credentials | None" = dataclasses.field(default=None, repr=False)
+    insecure: pulumi.Input[bool] | None = None
+    ca: pulumi.Input[str] | None = None
+    client_certificate: "ClientCertificate | None" = dataclasses.field(default=None, repr=False)
+    proxy: pulumi.Input[str] | None = dataclasses.field(default=None, repr=False)
+    realms: "TextMap | None" = None
+
+
+class RegistryArgsDict(TypedDict, total=False):
+    """`RegistryArgs` as a dict."""
+
+    credentials: "Credentials"
+    insecure: pulumi.Input[bool]
+    ca: pulumi.Input[str]
+    client_certificate: "ClientCertificate"
+    proxy: pulumi.Input[str]
+    realms: "TextMap"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RefArgs:
     """Which version of an artifact: `digest` before `semver` before `tag`; the tag `latest` when nothing is given."""
 
@@ -252,3 +275,4 @@ Verify: TypeAlias = pulumi.Input[VerifyArgs | VerifyArgsDict]
 Sign: TypeAlias = pulumi.Input[SignArgs | SignArgsDict]
 HealthChecks: TypeAlias = pulumi.Input[Sequence[pulumi.Input[HealthCheckArgs | HealthCheckArgsDict]]]
 HealthCheckExprs: TypeAlias = pulumi.Input[Sequence[pulumi.Input[HealthCheckExprArgs | HealthCheckExprArgsDict]]]
+Registries: TypeAlias = pulumi.Input[Mapping[str, pulumi.Input[RegistryArgs | RegistryArgsDict]]]

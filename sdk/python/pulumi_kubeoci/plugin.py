@@ -12,6 +12,7 @@ from pulumi_kubeoci.arguments import (
     OCIArtifactArgs,
     OCIRepositoryArgs,
     artifact_properties,
+    by_host,
     nested,
     options,
     repository_properties,
@@ -36,6 +37,9 @@ from pulumi_kubeoci.nested import (
     OIDCIdentityArgsDict,
     RefArgs,
     RefArgsDict,
+    Registries,
+    RegistryArgs,
+    RegistryArgsDict,
     SecretRefArgs,
     SecretRefArgsDict,
     SignArgs,
@@ -68,6 +72,8 @@ __all__ = [
     "Provider",
     "RefArgs",
     "RefArgsDict",
+    "RegistryArgs",
+    "RegistryArgsDict",
     "SecretRefArgs",
     "SecretRefArgsDict",
     "SignArgs",
@@ -118,6 +124,7 @@ class Provider(pulumi.ProviderResource):
         cluster: default for `cluster` of each OCIRepository. What is not known in a preview keeps the engine from
             asking the plugin at all; give such a kubeconfig to the resource instead.
         namespace: default for `namespace` of each OCIRepository.
+        registries: by host, such as `ghcr.io`: how to reach it, where a resource does not say it itself.
     """
 
     def __init__(
@@ -127,11 +134,20 @@ class Provider(pulumi.ProviderResource):
         *,
         cluster: Cluster | None = None,
         namespace: pulumi.Input[str] | None = None,
+        registries: Registries | None = None,
     ) -> None:
-        # configuration travels as text, objects as JSON
-        text: Any = None if cluster is None else pulumi.Output.json_dumps(nested("cluster", cluster))
-        properties = {"cluster": text and pulumi.Output.secret(text), "namespace": namespace}
+        reached = None if registries is None else pulumi.Output.from_input(registries).apply(by_host)
+        properties = {
+            "cluster": _text(None if cluster is None else nested("cluster", cluster)),
+            "namespace": namespace,
+            "registries": _text(reached),
+        }
         super().__init__("kubeoci", resource_name, properties, opts)
+
+
+def _text(value: Any) -> pulumi.Output[str] | None:  # noqa: ANN401 - any object
+    """Configuration travels as text, objects as JSON; both of ours may hold secrets."""
+    return None if value is None else pulumi.Output.secret(pulumi.Output.json_dumps(value))
 
 
 def _moved(opts: pulumi.ResourceOptions | None, kind: str) -> pulumi.ResourceOptions:
