@@ -69,6 +69,7 @@ def _layered(reader: Reader, place: Located | None, config: Values) -> Reader:
     registries = config.get("registries")
     if has_unknown(registries):
         reader.pending.add("credentials")
+        return reader
     if place is None or not isinstance(place.place, Repository) or not isinstance(table := reveal(registries), dict):
         return reader
     entries = [cast("Values", entry) for key, entry in table.items() if host(key) == place.place.host]
