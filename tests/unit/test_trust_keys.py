@@ -111,7 +111,10 @@ def test_public_keys_as_editors_leave_them() -> None:
         (pem(P256.public_key()) + "more", "not exactly one PEM block"),
         ("# ours\n" + pem(P256.public_key()), "not exactly one PEM block"),
         (pkcs8(P256), "it is a private key"),
-        (pem(P256.public_key()).replace("PUBLIC KEY", "CERTIFICATE"), "it is a CERTIFICATE"),
+        (
+            pem(P256.public_key()).replace("PUBLIC KEY", "CERTIFICATE"),
+            "its type is CERTIFICATE, and PUBLIC KEY is wanted",
+        ),
         (pem(rsa.generate_private_key(65537, 1024).public_key()), "RSA key of 1024 bits"),
         (pem(rsa.RSAPublicNumbers(3, RSA.public_key().public_numbers().n).public_key()), "exponent"),
         (pem(ec.generate_private_key(ec.SECP256K1()).public_key()), "curve secp256k1"),
@@ -229,8 +232,8 @@ def test_signs_with_sha256() -> None:
     [
         ("", None, "it is empty"),
         ("junk", None, "it is no PEM text"),
-        (pem(P256.public_key()), None, "it is a PUBLIC KEY, which cannot sign"),
-        (pkcs8(P256).replace("PRIVATE", "EC PRIVATE"), None, "it is a EC PRIVATE KEY, which cannot sign"),
+        (pem(P256.public_key()), None, "its type is PUBLIC KEY, which cannot sign"),
+        (pkcs8(P256).replace("PRIVATE", "EC PRIVATE"), None, "its type is EC PRIVATE KEY, which cannot sign"),
         (pkcs8(P256) * 2, None, "not exactly one PEM block"),
         (pkcs8(P256), "", "it is not encrypted"),
         (pkcs8(P256, "pw"), None, "it is encrypted, and no password"),

@@ -109,7 +109,7 @@ def public_key(pem: str, name: str) -> PublicKey:
     label = _label(pem, name, _PUBLIC_ADVICE)
     if label != _PUBLIC:
         private = " (it is a private key: let nobody see it)" if "PRIVATE" in label else ""
-        raise bad_key(name, f"it is a {label}, and a {_PUBLIC} is wanted{private}", _PUBLIC_ADVICE)
+        raise bad_key(name, f"its type is {label}, and {_PUBLIC} is wanted{private}", _PUBLIC_ADVICE)
     return spki(_der(pem, label, name, _PUBLIC_ADVICE), name)
 
 
@@ -132,7 +132,7 @@ def private_key(text: str, password: str | None, name: str = "sign.key") -> Priv
     """
     label = _label(text, name, _PRIVATE_ADVICE)
     if label not in {_PLAIN, _ENCRYPTED, *cosignkey.LABELS}:
-        raise bad_key(name, f"it is a {label}, which cannot sign", _PRIVATE_ADVICE)
+        raise bad_key(name, f"its type is {label}, which cannot sign", _PRIVATE_ADVICE)
     der = _der(text, label, name, _PRIVATE_ADVICE)
     if label == _PLAIN and password is not None:
         raise bad_key(name, "it is not encrypted, and a password is given", "give none, or the encrypted key")

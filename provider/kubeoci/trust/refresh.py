@@ -12,7 +12,6 @@ Rules:
 import hashlib
 import json
 import logging
-import os
 import re
 import tempfile
 import time
@@ -54,6 +53,11 @@ class Repository:
     shipped: Mapping[str, str] = field(default_factory=dict, repr=False)
     shipped_by: str = ""
 
+    @property
+    def file(self) -> str:
+        """The name of the file that keeps what was had: another one where the trust begins with something else."""
+        return f"tuf-{hashlib.sha256(self.url.encode() + self.bootstrap).hexdigest()[:16]}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -89,7 +93,7 @@ def published(
 
     Raises `trust.trust_root` where there is nothing at all, or, with `require_fresh`, nothing of the last day.
     """
-    file = folder / f"tuf-{hashlib.sha256(repository.url.encode()).hexdigest()[:16]}.json" if folder else None
+    file = folder / repository.file if folder else None
     kept = _read(file, repository) if file else None
     if kept and 0 <= time.time() - kept.checked < FRESH_SECONDS:
         return kept.published(repository)
@@ -164,11 +168,11 @@ def _read(file: Path, repository: Repository) -> _Kept | None:
     """What an earlier run kept; None where there is nothing that can be used."""
     try:
         with file.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
+            raw = stream.read(_MAX_BYTES)  # one that is cut off there is no JSON
         found = strict.members(strict.document(raw, "it"), "it", ["checked", "metadata", "targets"])
         checked = found["checked"]
-        if len(raw) > _MAX_BYTES or not isinstance(checked, int | float) or isinstance(checked, bool):
-            strict.malformed("it", "is no copy of ours")
+        if not isinstance(checked, int | float) or isinstance(checked, bool):
+            strict.malformed("checked", "is no time")
         return _Kept(checked, _texts(found["metadata"]), _texts(found["targets"]))
     except FileNotFoundError:
         return None
@@ -189,9 +193,10 @@ def _write(file: Path, kept: _Kept) -> None:
     """Keep it for the next run, as a whole or not at all."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.stem}-", suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(asdict(kept), stream)
-        Path(name).replace(file)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            part = Path(scratch, file.name)
+            part.touch(mode=0o600)
+            part.write_text(json.dumps(asdict(kept)), "utf-8")
+            part.replace(file)
     except OSError as error:
         _log.warning("the trusted root cannot be kept for the next run: %s", error)
