@@ -98,3 +98,9 @@ def test_file_has_the_shape_of_all(name: str) -> None:
     assert [] == sorted(case.keys() - FIELDS)
     assert {case["verdict"]} <= VERDICTS
     assert case["format"] in {"bundle", "legacy"}
+
+
+def test_attacks_are_there() -> None:
+    """Every reason that can be told has its attack."""
+    verdicts = {read(name)["verdict"] for name in CASES}
+    assert set() == VERDICTS - verdicts - {Reason.MISSING}

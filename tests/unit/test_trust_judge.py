@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubeoci.trust.judge: the signature first, then what was signed."""
 
+import json
 import sys
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kubeoci.trust import bundle, keys, simplesigning
+from kubeoci.trust import bundle, keys, roots, simplesigning, statement
 from kubeoci.trust.evidence import Reason, Rejected, Signer
 from kubeoci.trust.judge import Signature, judge
 from kubeoci.trust.policy import KeyPolicy
 from simulator.signatures import DIGEST, KEY, OTHER, bundle_of, legacy_of
+from simulator.sigstore import Sigstore
 
 POLICY = KeyPolicy((KEY.public,))
 BUNDLE = bundle.read(bundle_of(KEY))
 LEGACY = simplesigning.read(*legacy_of(KEY))
+SIGSTORE = Sigstore()
+ROOT = roots.read(json.dumps(SIGSTORE.trusted_root()), source="test", is_users=True)
+LOGGED = KeyPolicy((KEY.public,), require_tlog=True, trusted_root=ROOT)
 NONSENSE = b'{"half":'
 
 
@@ -85,3 +90,34 @@ def test_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEY.public.fingerprint == judge(LEGACY, KeyPolicy((odd, KEY.public)), DIGEST).key_fingerprint
     found = verdict(LEGACY, KeyPolicy((OTHER.public, odd)))
     assert (Reason.UNSUPPORTED, True) == (found.reason, "pynacl" in found.text)
+
+
+def test_log_is_ignored_unless_required() -> None:
+    """A key vouches for itself; the entry of another signature beside it does no harm."""
+    stranger = bundle.read(json.dumps(SIGSTORE.bundle(b"other", key=ec.generate_private_key(ec.SECP256R1()))).encode())
+    with_entry = replace(BUNDLE, entries=stranger.entries)
+    assert Signer(KEY.public.fingerprint) == judge(with_entry, POLICY, DIGEST)
+    assert Reason.LOG == verdict(with_entry, LOGGED).reason
+
+
+@pytest.mark.parametrize("found", [BUNDLE, LEGACY], ids=["bundle", "legacy"])
+def test_log_is_required(found: Signature) -> None:
+    """In either format."""
+    assert Reason.LOG == verdict(found, LOGGED).reason
+
+
+def test_log_tells_time_and_number() -> None:
+    """Its own, of the entry that was checked."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    found = bundle.read(json.dumps(SIGSTORE.bundle(statement.build(DIGEST), key=key)).encode())
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    policy = replace(LOGGED, keys=(keys.spki(der, "own"),))
+    expected = Signer(policy.keys[0].fingerprint, None, None, SIGSTORE.time, found.entries[0].log_index)
+    assert expected == judge(found, policy, DIGEST)
+
+
+def test_required_log_is_never_forgotten() -> None:
+    """A policy that somebody bent after it was made fails closed."""
+    policy = KeyPolicy((KEY.public,), require_tlog=True, trusted_root=ROOT)
+    object.__setattr__(policy, "trusted_root", None)
+    assert Reason.LOG == verdict(BUNDLE, policy).reason

@@ -96,7 +96,7 @@ def _by_identity(found: Signature, policy: KeylessPolicy) -> Signer:
     """The identity in the certificate that made it."""
     if found.certificate is None:
         raise Rejected(Reason.KIND, "it was made with a key, and the policy names identities")
-    from kubeoci.trust import keyless  # noqa: PLC0415 - loads sigstore
+    from kubeoci.trust import keyless  # noqa: PLC0415 - policies of keys have no need of it
 
     if isinstance(found, Bundle):
         return keyless.judge_bundle(found, policy)
