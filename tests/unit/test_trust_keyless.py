@@ -19,7 +19,7 @@ from kubeoci.trust.evidence import Reason, Rejected, Signer
 from kubeoci.trust.matching import IdentityMatch
 from kubeoci.trust.policy import KeylessPolicy
 from simulator.sigstore import Sigstore
-from simulator.sigstore_ca import GITHUB, WORKFLOW
+from simulator.sigstore_ca import GITHUB, WORKFLOW, Order
 
 DIGEST = Digest("sha256:" + "ab" * 32)
 STATEMENT = statement.build(DIGEST, name="reg.io/app")
@@ -80,6 +80,16 @@ def test_every_stamp_has_to_hold(sigstore: Sigstore) -> None:
     with pytest.raises(Rejected, match="a time stamp is not by a trusted authority over this signature") as caught:
         judged(document, demanded)
     assert Reason.TIME == caught.value.reason
+
+
+def test_strangers_stamps_are_not_verified(sigstore: Sigstore) -> None:
+    """Whom nobody named is rejected for that, whatever his time stamps are: each costs milliseconds."""
+    demanded, other = policy(sigstore), Sigstore(sigstore.clock)
+    document = sigstore.bundle(STATEMENT, Order(identities=("https://evil.example",)))
+    stamp_later(other, document, 0)
+    with pytest.raises(Rejected) as caught:
+        judged(document, demanded)
+    assert Reason.IDENTITY == caught.value.reason
 
 
 def test_every_time_has_to_be_within_the_certificate(sigstore: Sigstore) -> None:

@@ -257,6 +257,16 @@ def test_checkpoints_with_more_lines_and_signatures(sigstore: Sigstore) -> None:
     assert log.judge_bundle(bundle.read(json.dumps(document).encode()), public(KEY), root(sigstore))
 
 
+def test_many_signatures_of_a_checkpoint(sigstore: Sigstore) -> None:
+    """Each costs as much as verifying one, and anybody can write thousands: none is tried."""
+    document = sigstore.bundle(STATEMENT, key=KEY, version=2)
+    note = document["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["checkpoint"]
+    text, _, line = note["envelope"].partition("\n\n")
+    note["envelope"] = f"{text}\n\n{line * 65}"
+    what = "the checkpoint has 65 signatures, 64 are looked at"
+    assert (Reason.LIMIT, what) == rejected(bundle.read(json.dumps(document).encode()), sigstore)
+
+
 def test_a_certificate_is_not_its_key() -> None:
     """What names the one does not name the other."""
     maker = Maker(public(KEY).der, is_certificate=True)

@@ -41,9 +41,9 @@ def judge_bundle(found: Bundle, policy: KeylessPolicy) -> Signer:
     root = policy.trusted_root.pruned(times)
     log.check_bundle(entry, found, Maker(leaf.der, is_certificate=True))
     entry = log.check(entry, root.logs, min(times))
-    for stamp in stamps:
-        _check_stamp(stamp, found.signature, root.stampers)
     identity = _identity(leaf, root, times, policy)
+    for stamp in stamps:  # after the identity: strangers must not keep us busy with their time stamps
+        _check_stamp(stamp, found.signature, root.stampers)
     _check_again(found, root)
     only = entry.promise or len(times) == 1
     return Signer(None, identity.subject, identity.issuer, int(times[0].timestamp()) if only else None, entry.log_index)

@@ -17,6 +17,9 @@ from kubeoci.trust.keys import PublicKey
 from kubeoci.trust.material import Bundle, InclusionProof, LegacySignature, LogEntry
 from kubeoci.trust.roots import TrustedLog, TrustedRoot
 
+MAX_SIGNATURES = 64
+"""Of one checkpoint: beside the log, witnesses sign it."""
+
 _HINT_BYTES = 4
 _NOTE = re.compile(r"[^\n]+\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]+={0,2})\n(?:[^\n]+\n)*")
 _SIGNATURE = re.compile("\u2014 [^ \n]+ ([A-Za-z0-9+/]+={0,2})")
@@ -145,13 +148,19 @@ def _check_proof(body: bytes, proof: InclusionProof, log: TrustedLog) -> None:
 
 
 def _checkpoint(note: str, log: TrustedLog) -> tuple[int, bytes]:
-    """Size and root in a note that `log` signed: what it says, a blank line, signatures."""
+    """Size and root in a note that `log` signed: what it says, a blank line, signatures.
+
+    Raises `Rejected` (`log`, `limit`, `malformed`).
+    """
     text, blank, signatures = note.partition("\n\n")
     text += "\n"
     stated = _NOTE.fullmatch(text)
     if not blank or not stated or "\n\n" in signatures:
         raise Rejected(Reason.LOG, "the checkpoint has not the form of a signed note")
-    for line in signatures.removesuffix("\n").split("\n"):
+    lines = signatures.removesuffix("\n").split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        strict.exceeded("the checkpoint", f"has {len(lines)} signatures, {MAX_SIGNATURES} are looked at")
+    for line in lines:
         signed = _SIGNATURE.fullmatch(line)
         raw = strict.base64(signed[1], "a signature of the checkpoint") if signed else b""
         if raw[:_HINT_BYTES] == log.id[:_HINT_BYTES] and log.signed(raw[_HINT_BYTES:], text.encode()):
