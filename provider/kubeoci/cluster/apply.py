@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import expressions, inventory, marks, order, prune, symptoms, wait
+from kubeoci.cluster import dependencies, expressions, inventory, marks, order, prune, symptoms, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.conflicts import offer
@@ -68,8 +68,12 @@ class _Run:
     written: bool = False
     done: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    needs: dependencies.Edges = field(init=False)
+    levels: order.Levels = field(init=False)
 
     def __post_init__(self) -> None:
+        self.needs = dependencies.edges(self.desired)
+        self.levels = dependencies.levels(self.needs)
         new = [Entry(item.id, item.version) for item in self.desired]
         self.entries = {entry.id: entry for entry in inventory.union(self.found.recorded, new)}
 
@@ -83,7 +87,9 @@ class _Run:
     def stage(self, number: int, stage: Sequence[Object]) -> bool:
         """Apply one stage and wait for what later ones need. Whether the next one may start."""
         before = len(self.faults)
-        for batch in order.batches(stage):
+        for batch in order.batches(stage, self.levels):
+            if not self._has_what_it_needs(batch):
+                break
             due = [item for item in batch if item.id not in self.changes]
             for item, result in zip(due, attempt(self._one, due, WRITERS), strict=True):
                 if isinstance(result, KubeociError):
@@ -91,6 +97,13 @@ class _Run:
         if len(self.faults) == before and number < 2 and stage:  # noqa: PLR2004 - the last stage is waited for later
             self._settle(stage)
         return len(self.faults) == before
+
+    def _has_what_it_needs(self, batch: Sequence[Object]) -> bool:
+        """Wait for what the objects of a batch depend on by their own word; nobody waits for what failed."""
+        needed = {name for item in batch for name in self.needs.get(item.id, ())}
+        if needed & self.failed:
+            return False
+        return self._await({ident: self.bodies[ident] for ident in needed if ident in self.bodies}, self.site.ready_by)
 
     def wait(self) -> bool:
         """Wait for everything, if the user wants it, and for what else the user names. Whether all is ready."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import inventory, marks, order, wait
+from kubeoci.cluster import dependencies, inventory, marks, order, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
@@ -25,7 +25,7 @@ from kubeoci.identity import ObjectId
 class Decision:
     """What is to happen to one entry: DELETED, SKIPPED or UNKNOWN; None when it is gone already.
 
-    `kept` says whether the entry stays in the inventory when it is not deleted.
+    `kept` says whether the entry stays in the inventory when it is not deleted. Of a higher `level` goes first.
     """
 
     entry: Entry
@@ -33,6 +33,7 @@ class Decision:
     note: str = ""
     uid: str = ""
     kept: bool = False
+    level: int = 0
 
     @property
     def change(self) -> Change:
@@ -56,7 +57,8 @@ def decide(
     """A decision for each entry, in the order of deletion. `wanted` has the uids (maybe "") of what stays."""
     byid = {entry.id: entry for entry in entries}
     uids = {uid for uid in wanted.values() if uid}
-    found = [_decide(site, byid[ident], live, uids) for ident in order.deletion_order(byid)]
+    levels = dependencies.levels(dependencies.known(live.bodies))
+    found = [_decide(site, byid[ident], live, uids, levels) for ident in order.deletion_order(byid, levels)]
     staying = {item.entry.id.namespace for item in found if item.kept} | {ident.namespace for ident in wanted}
     staying |= {site.settings.namespace} if keeps_parent else set()
     return [_spare_namespace(item, staying) for item in found]
@@ -72,7 +74,7 @@ def delete(site: Site, decisions: Sequence[Decision]) -> Pruned:
         if item.action in {Action.SKIPPED, Action.UNKNOWN}:
             site.warn(f"{item.entry.id.short} is not deleted: {item.note}")
     due = {item.entry.id: item for item in decisions if item.action is Action.DELETED}
-    for batch in order.deletion_batches(due):
+    for batch in order.deletion_batches(due, {ident: item.level for ident, item in due.items()}):
         _delete_batch(site, [due[ident] for ident in batch], done)
     return done
 
@@ -93,7 +95,7 @@ def orphan(site: Site, entries: Iterable[Entry], live: Live) -> Pruned:
     return done
 
 
-def _decide(site: Site, entry: Entry, live: Live, wanted_uids: set[str]) -> Decision:
+def _decide(site: Site, entry: Entry, live: Live, wanted_uids: set[str], levels: order.Levels) -> Decision:
     if entry.id in live.unknown:
         return Decision(entry, Action.UNKNOWN, "the API service of its group is down", kept=True)
     body = live.bodies.get(entry.id)
@@ -105,7 +107,7 @@ def _decide(site: Site, entry: Entry, live: Live, wanted_uids: set[str]) -> Deci
     reason = _reason_to_spare(site, entry, body, uid)
     if reason:
         return Decision(entry, Action.SKIPPED, reason)
-    return Decision(entry, Action.DELETED, uid=uid)
+    return Decision(entry, Action.DELETED, uid=uid, level=levels.get(entry.id, 0))
 
 
 def _reason_to_spare(site: Site, entry: Entry, body: Body, uid: str) -> str:

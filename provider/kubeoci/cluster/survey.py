@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeoci.changes import Action
-from kubeoci.cluster import inventory, live, marks, prune
+from kubeoci.cluster import dependencies, inventory, live, marks, prune
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mapper import Kind
@@ -68,7 +68,7 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
         raise ClusterError("cluster.prune_refused", what, advice="set allowEmpty: true if that is meant")
     _check_deletions(site, desired, found)
     made = {item.id.name for item in desired if item.id.group_kind == "Namespace"}
-    faults = [*_namespace_faults(site, desired, found, made)]
+    faults: list[KubeociError] = [*_namespace_faults(site, desired, found, made), *dependencies.faults(desired)]
     for item in desired:
         faults += [site.fault(f"{item.id.short} ({item.source})", error) for error in _faults(site, item, found)]
     raise_all("the objects cannot be applied", faults)
