@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Applying: the order of requests, no request without need, and every way to be interrupted."""
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 
@@ -62,6 +63,18 @@ def test_a_storm_of_429_costs_time_only(cluster: ClusterSimulator, monkeypatch: 
     maps = [FLAGS.replace("flags", f"flags-{number}") for number in range(60)]
     assert () == up(cluster, NAMESPACE, *maps).reasons
     assert 90 + 1 + 60 + 1 == sum(text.startswith("PATCH ") for text in cluster.requests)
+
+
+@pytest.mark.parametrize("before", [0, 980, 990, 1000])
+def test_a_refusal_is_masked_before_it_is_cut(cluster: ClusterSimulator, before: int) -> None:
+    """A server that repeats a Secret's value tells nobody, wherever the cut of its long message falls."""
+    message = f"{'x' * before} correct-horse {'y ' * 2000}"
+    status = json.dumps({"kind": "Status", "message": message}).encode()
+    cluster.fail("PATCH /api/v1/namespaces/shop/secrets", Fault(status=422, body=status), times=9)
+    outcome = up(cluster, NAMESPACE, SECRET)
+    assert "cluster.invalid" == outcome.code
+    assert "correct" not in repr(outcome)
+    assert len(outcome.reasons[0]) < 1200
 
 
 def test_every_object_carries_our_label(cluster: ClusterSimulator) -> None:

@@ -195,17 +195,23 @@ def test_few_objects_are_looked_into(cluster: ClusterSimulator) -> None:
 def test_long_messages_are_cut(cluster: ClusterSimulator) -> None:
     """A line stays a line."""
     put_pod(cluster, "web-1", phase="Failed", message="x\n" * 9999)
-    assert (240 + 2, 2) == (len(told(cluster, web())[1]), len(told(cluster, web())))
+    lines = told(cluster, web())
+    assert (2, " …") == (len(lines), lines[1][-2:])
+    assert 230 < len(lines[1]) <= 242
 
 
 def test_who_may_not_read_is_told(cluster: ClusterSimulator) -> None:
     """The failure itself is told all the same."""
     cluster.fail("GET ", Fault(status=403, body=b"pods is forbidden"))
     lines = told(cluster, web())
-    assert [
-        "not ready in time: 1 of 3 replicas ready",
-        "its Pods and events cannot be read: pods is forbidden",
-    ] == lines
+    assert ["not ready in time: 1 of 3 replicas ready", "more cannot be read: pods is forbidden"] == lines
+
+
+def test_who_may_read_pods_but_no_events(cluster: ClusterSimulator) -> None:
+    """What could be read stays."""
+    put_pod(cluster, "web-1", phase="Pending")
+    cluster.fail(EVENTS, Fault(status=403, body=b"events is forbidden"))
+    assert ["Pod/shop/web-1: Pending", "more cannot be read: events is forbidden"] == told(cluster, web())[1:]
 
 
 def test_a_slow_server_is_not_waited_for(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,3 +239,17 @@ def test_secrets_stay_secret(cluster: ClusterSimulator) -> None:
     outcome = target(cluster, timeout_seconds=0.3).apply(load(NAMESPACE, SECRET, WEB), (), revision="r1")
     assert "Pod/shop/web-1: login with *** failed" in outcome.reasons[0]
     assert "correct-horse" not in repr(outcome)
+
+
+@pytest.mark.parametrize("before", [0, 200, 230])
+def test_secrets_are_masked_before_anything_is_cut(cluster: ClusterSimulator, before: int) -> None:
+    """A value of many lines, wherever the cut would be."""
+    value = "first half\nsecond half"
+    here = site(cluster)
+    here.masks = Masks([{"apiVersion": "v1", "kind": "Secret", "stringData": {"key": value}}])
+    message = "x" * before + f" {value} " + "y " * 2000
+    body = put_pod(cluster, "alone", phase="Failed", message=message)
+    health = Health(State.FAILED, "PodFailed", message)
+    (words,) = symptoms.tell(here, {ObjectId("", "Pod", "shop", "alone"): Unready(health, body)}).values()
+    assert "half" not in words
+    assert "***" in words

@@ -37,7 +37,8 @@ class Refused(ClusterError):  # noqa: N818 - what the server did, as its name sa
     """The API server answered, but not with what was asked for.
 
     `status` is the HTTP status, `causes` are the single faults, `subject` is (plural, name) of the object that the
-    answer is about, `retry_seconds` what `Retry-After` said (0 when absent).
+    answer is about, `retry_seconds` what `Retry-After` said (0 when absent), `text` all of `what`, of which an error
+    shows one line: a secret in it can be found only as long as nothing is cut.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class Refused(ClusterError):  # noqa: N818 - what the server did, as its name sa
         subject: tuple[str, str] = ("", ""),
         retry_seconds: float = 0.0,
     ) -> None:
-        super().__init__(code, what, where=where, advice=advice)
+        super().__init__(code, short(what), where=where, advice=advice)
         self.status = status
         self.causes = causes
         self.subject = subject
         self.retry_seconds = retry_seconds
+        self.text = what
 
     @property
     def is_missing(self) -> bool:
@@ -85,7 +87,7 @@ def refusal(status: int, headers: Mapping[str, str], data: bytes) -> Refused:
     """The error for an answer of 400 or more. `data` is a `Status` object, or any text of a proxy before the server."""
     body = _status_object(data)
     details = body.get("details") or {}
-    text = str(body.get("message") or data[:_LONGEST].decode(errors="replace").strip() or f"HTTP {status}")
+    text = str(body.get("message") or data.decode(errors="replace").strip() or f"HTTP {status}")
     causes = tuple(
         Cause(str(item.get("reason", "")), str(item.get("message", "")), str(item.get("field", "")))
         for item in details.get("causes") or []
@@ -94,7 +96,7 @@ def refusal(status: int, headers: Mapping[str, str], data: bytes) -> Refused:
     code = _code(status, text, subject, is_status=bool(body))
     return Refused(
         code,
-        _short(_TYPED.sub("", text)),
+        _TYPED.sub("", text),
         advice=_ADVICE.get(code, ""),
         status=status,
         causes=causes,
@@ -142,9 +144,10 @@ def _missing(subject: tuple[str, str], *, is_status: bool) -> str:
     return "cluster.namespace_missing" if kind == "namespaces" else "cluster.failed"
 
 
-def _short(text: str) -> str:
+def short(text: str, longest: int = _LONGEST) -> str:
+    """One line of at most so many characters, and a mark where there was more. No word is cut: half a secret is one."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+    return line if len(line) <= longest else f"{line[: longest + 1].rpartition(' ')[0]} …".lstrip()
 
 
 def _seconds(text: str) -> float:

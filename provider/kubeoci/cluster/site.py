@@ -9,6 +9,7 @@ from typing import Any
 
 from kubeoci.changes import Change
 from kubeoci.cluster import inventory
+from kubeoci.cluster.answers import Refused, short
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.mapper import Mapper
@@ -153,7 +154,8 @@ class Site:
     def fault(self, place: str, error: KubeociError) -> ClusterError:
         """The error told of one object, without its secrets."""
         where = f"{place}: {error.where}" if error.where else place
-        return ClusterError(error.code, self.masks.text(error.what), where=where, advice=self.masks.text(error.advice))
+        what = short(self.masks.text(error.text)) if isinstance(error, Refused) else self.masks.text(error.what)
+        return ClusterError(error.code, what, where=where, advice=self.masks.text(error.advice))
 
 
 def raise_all(what: str, faults: Iterable[KubeociError]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kubeoci.cluster.answers import Refused, short
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.rest import Rest
 from kubeoci.cluster.site import Body, Site
@@ -31,31 +32,35 @@ _WORKLOADS = {"Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaS
 
 
 def tell(site: Site, unready: Mapping[ObjectId, Unready]) -> dict[ObjectId, str]:
-    """For each object what its own status says, and for the first ones lines with what lies behind it.
+    """For each object what its own status says, and for the first ones lines with what lies behind it; all masked.
 
-    Sends only GET, at most three for an object. Nothing is masked yet. Raises Stopped on request.
+    Sends only GET, at most three for an object. Raises Stopped on request.
     """
     rest = site.rest.fork()
     rest.deadline = min(site.rest.deadline, time.monotonic() + SECONDS)
     found: dict[ObjectId, str] = {}
     for number, (ident, item) in enumerate(unready.items()):
-        words = item.health.message or item.health.reason
+        words = short(site.masks.text(item.health.message or item.health.reason))
         late = item.health.state in {State.IN_PROGRESS, State.UNKNOWN}
         lines = _lines(rest, ident, item.body) if number < OBJECTS and item.body else []
-        found[ident] = "\n  ".join([f"not ready in time: {words}" if late else words, *lines])
+        told = [short(site.masks.text(line), _LONGEST) for line in lines]  # masked first: a cut would hide a secret
+        found[ident] = "\n  ".join([f"not ready in time: {words}" if late else words, *told])
     return found
 
 
 def _lines(rest: Rest, ident: ObjectId, body: Body) -> list[str]:
-    """What the cluster says; why it does not, where it does not."""
+    """What the cluster says, as far as it does; why it does not say more, unless it is only slow."""
+    lines: list[str] = []
     try:
-        return [_short(line) for line in _asked(rest, ident, body)]
+        lines.extend(_asked(rest, ident, body))  # what came before a failure stays
     except Stopped as error:
         if error.code == "stopped.cancelled":
             raise
-        return []  # a slow server: what is known has been told
+    except Refused as error:
+        lines.append(f"more cannot be read: {error.text}")
     except ClusterError as error:
-        return [_short(f"its Pods and events cannot be read: {error.what}")]
+        lines.append(f"more cannot be read: {error.what}")
+    return lines
 
 
 def _asked(rest: Rest, ident: ObjectId, body: Body) -> Iterator[str]:
@@ -156,8 +161,3 @@ def _moment(event: Body) -> str:
     """When an event was last seen, as text that sorts; the two ways of recording have different fields."""
     seen = (at(event, "series", "lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return str(next((value for value in seen if value), ""))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
