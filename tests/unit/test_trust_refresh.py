@@ -6,6 +6,7 @@ import logging
 import stat
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -136,6 +137,32 @@ def test_a_silent_repository(published: TufRepository) -> None:
     """It is left alone when its seconds are over."""
     published.is_silent = True
     assert "no answer within 0.3 s" in fault(known(published))
+
+
+def test_a_failure_is_remembered(published: TufRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten resources of a program do not wait ten times; after a minute it is asked again."""
+    published.status = 500
+    first = fault(known(published))
+    published.status = 0
+    published.requests.clear()
+    assert (first, []) == (fault(known(published)), published.requests)
+    monkeypatch.setattr(refresh, "RETRY_SECONDS", 0.0)
+    assert ROOT == text(published, None)
+
+
+def test_one_asks_for_all(published: TufRepository, tmp_path: Path) -> None:
+    """The resources of a program are checked side by side."""
+    with ThreadPoolExecutor(4) as pool:
+        assert [ROOT] * 4 == list(pool.map(lambda _: text(published, tmp_path), range(4)))
+    assert 5 == len(published.requests)
+
+
+def test_nothing_is_left_behind(published: TufRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the thread that asks is still waiting."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    published.is_silent = True
+    fault(known(published))
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_nobody_there() -> None:

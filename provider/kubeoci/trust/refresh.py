@@ -3,7 +3,8 @@
 
 Rules:
 - a copy that was checked within a day is taken without asking; else the repository is asked, five seconds in all;
-- where that fails, an older checked copy serves, else the one that sigstore's package ships, with a warning;
+- where that fails, an older checked copy serves, else the one that sigstore's package ships, with a warning; for a
+  minute the repository is then left alone, and of many resources one asks for all;
 - nothing is written but in the folder that the caller names, one file, replaced as a whole: runs beside each other
   never see half of it, and no home directory is needed;
 - what is kept of an earlier check keeps the repository from going back behind it.
@@ -14,6 +15,7 @@ import json
 import logging
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -36,12 +38,16 @@ TRUSTED_ROOT = "trusted_root.json"
 SIGNING_CONFIG = "signing_config.v0.2.json"
 SECONDS = 5.0
 FRESH_SECONDS = 24 * 3600.0
+RETRY_SECONDS = 60.0
 
 _MAX_BYTES = 16 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 _STORE = "sigstore._store"
 
 _log = logging.getLogger(__name__)
+_turn = threading.Lock()
+_failures: dict[str, tuple[float, str]] = {}
+"""When this process asked a repository in vain, and why that was; repositories by the names of their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +100,16 @@ def published(
     Raises `trust.trust_root` where there is nothing at all, or, with `require_fresh`, nothing of the last day.
     """
     file = folder / repository.file if folder else None
-    kept = _read(file, repository) if file else None
-    if kept and 0 <= time.time() - kept.checked < FRESH_SECONDS:
-        return kept.published(repository)
-    try:
-        fresh = Patience(seconds, lambda: TimeoutError(f"no answer within {seconds:g} s")).wait(
-            lambda: _fetched(repository, kept)
-        )
-    except Exception as error:  # noqa: BLE001 - a library over what others publish
-        return _instead(repository, kept, f"{type(error).__name__}: {error}"[:300], require_fresh=require_fresh)
-    if file:
-        _write(file, fresh)
-    return fresh.published(repository)
+    with _turn:
+        kept = _read(file, repository) if file else None
+        if kept and 0 <= time.time() - kept.checked < FRESH_SECONDS:
+            return kept.published(repository)
+        fresh = _refreshed(repository, kept, seconds)
+        if isinstance(fresh, str):
+            return _instead(repository, kept, fresh, require_fresh=require_fresh)
+        if file:
+            _write(file, fresh)
+        return fresh.published(repository)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +137,39 @@ def _instead(repository: Repository, kept: _Kept | None, why: str, *, require_fr
     return kept.published(repository) if kept else Published(repository.shipped_by, repository.shipped)
 
 
-def _fetched(repository: Repository, kept: _Kept | None) -> _Kept:
+def _refreshed(repository: Repository, kept: _Kept | None, seconds: float) -> _Kept | str:
+    """What is published now, or why that cannot be had."""
+    asked, why = _failures.get(repository.file, (0.0, ""))
+    if why and time.monotonic() - asked < RETRY_SECONDS:
+        return why
+    patience = Patience(seconds, lambda: TimeoutError(f"no answer within {seconds:g} s"))
+    try:  # the folder is made and removed here: the thread that asks may still wait when nobody does any more
+        with tempfile.TemporaryDirectory(prefix="kubeoci-tuf-", ignore_cleanup_errors=True) as scratch:
+            return patience.wait(lambda: _fetched(repository, kept, Path(scratch)))
+    except Exception as error:  # noqa: BLE001 - a library over what others publish
+        why = f"{type(error).__name__}: {error}"[:300]
+        _failures[repository.file] = time.monotonic(), why
+        return why
+
+
+def _fetched(repository: Repository, kept: _Kept | None, scratch: Path) -> _Kept:
     """Everything anew, checked by TUF's rules against what was known. May take long."""
     from tuf.ngclient.config import UpdaterConfig  # noqa: PLC0415 - loads slowly
     from tuf.ngclient.updater import Updater  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="kubeoci-tuf-") as scratch:
-        known, targets = Path(scratch, "metadata"), Path(scratch, "targets")
-        for folder in (known / "root_history", targets):
-            folder.mkdir(parents=True)
-        for name, before in (kept.metadata if kept else {}).items():
-            (known / name).write_text(before, "utf-8")
-        updater = Updater(
-            str(known), repository.url, str(targets), f"{repository.url}/targets",
-            config=UpdaterConfig(app_user_agent="kubeoci"), bootstrap=repository.bootstrap,
-        )  # fmt: skip
-        updater.refresh()
-        found = {name: text for name in (TRUSTED_ROOT, SIGNING_CONFIG) if (text := _target(updater, name)) is not None}
-        files = {path.relative_to(known).as_posix(): path for path in known.rglob("*.json") if not path.is_symlink()}
-        return _Kept(time.time(), {name: path.read_text("utf-8") for name, path in files.items()}, found)
+    known, targets = scratch / "metadata", scratch / "targets"
+    for folder in (known / "root_history", targets):
+        folder.mkdir(parents=True)
+    for name, before in (kept.metadata if kept else {}).items():
+        (known / name).write_text(before, "utf-8")
+    updater = Updater(
+        str(known), repository.url, str(targets), f"{repository.url}/targets",
+        config=UpdaterConfig(app_user_agent="kubeoci"), bootstrap=repository.bootstrap,
+    )  # fmt: skip
+    updater.refresh()
+    found = {name: text for name in (TRUSTED_ROOT, SIGNING_CONFIG) if (text := _target(updater, name)) is not None}
+    files = {path.relative_to(known).as_posix(): path for path in known.rglob("*.json") if not path.is_symlink()}
+    return _Kept(time.time(), {name: path.read_text("utf-8") for name, path in files.items()}, found)
 
 
 def _target(updater: "Updater", name: str) -> str | None:
