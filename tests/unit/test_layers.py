@@ -34,14 +34,16 @@ OWNERS = {  # third-party package, or module that starts programs -> the parts o
     "nacl": {"trust"},
     "oras": {"registry.oras"},
     "pulumi": {"plugin"},
+    "rfc3161_client": {"trust.keyless"},
     "rich": {"report"},
     "semver": {"ranges"},
     "sigstore": {"trust"},
     "subprocess": {"registry.keychain", "cluster.kustomize", "lifecycle.git"},
+    "tuf": {"trust.refresh"},
     "urllib3": {"registry", "cluster.rest"},
     "yaml": {"yaml"},
 }
-SLOW = {"kubernetes", "oras", "sigstore", "pulumi"}
+SLOW = {"kubernetes", "oras", "sigstore", "pulumi", "rfc3161_client", "tuf"}
 FACADES = {"registry.oras"}  # nothing of ours imports them: their classes extend a class of the slow package
 
 
