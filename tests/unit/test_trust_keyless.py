@@ -8,6 +8,7 @@ import base64
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -127,3 +128,12 @@ def test_no_home_is_needed(sigstore: Sigstore, monkeypatch: pytest.MonkeyPatch, 
     """Containers often have none that can be written."""
     monkeypatch.setenv("HOME", home)
     assert judged(sigstore.bundle(STATEMENT), policy(sigstore))
+
+
+def test_eight_threads(sigstore: Sigstore) -> None:
+    """One policy serves many at once."""
+    demanded = policy(sigstore)
+    documents = [sigstore.bundle(STATEMENT, version=1 + at % 2, stamps=1) for at in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda document: judged(document, demanded).identity, documents))
+    assert [WORKFLOW] * 16 == found
