@@ -2,7 +2,7 @@
 """OCIRepository from check to delete, against a registry and an API server in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +11,20 @@ import pytest
 from kubeoci.changes import Action
 from kubeoci.errors import ClusterError, InputError
 from kubeoci.lifecycle import artifact, command, repository
-from kubeoci.lifecycle.contract import Call, Severity, Stored, Unfinished
+from kubeoci.lifecycle.contract import Stored, Unfinished
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import UNKNOWN
 from simulator.cluster import ClusterSimulator
 from simulator.registry import RegistrySimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE, PARENT_PATH, SECRET, WEB, WEB_PATH
+from simulator.world import World
 
 NOWHERE = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}], \
 clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], users: [{name: a, user: {}}]}"
 
 
-@dataclass
-class World:
-    """A registry, a cluster, a folder with manifests, and what was told to the user."""
-
-    registry: RegistrySimulator
-    cluster: ClusterSimulator
-    folder: Path
-    told: list[str] = field(default_factory=list)
-
-    def call(self) -> Call:
-        """A call in a process of its own."""
-        return Call(Session(), log=self._tell)
-
-    def _tell(self, severity: Severity, text: str) -> None:
-        self.told.append(f"{severity}: {text}")
+class Shop(World):
+    """With a repository `app`."""
 
     def push(self, *documents: str, tag: str = "dev") -> str:
         """Make these documents the artifact behind `tag`; gives its digest."""
@@ -66,16 +54,16 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """An empty registry and cluster, and no `pulumi` command around us."""
     monkeypatch.setenv("KUBEOCI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(command, "ident", lambda: "")
     (tmp_path / "deploy").mkdir()
     with RegistrySimulator() as registry, ClusterSimulator() as cluster:
-        yield World(registry, cluster, tmp_path / "deploy")
+        yield Shop(registry, cluster, tmp_path / "deploy")
 
 
-def test_check_knows_the_objects(world: World) -> None:
+def test_check_knows_the_objects(world: Shop) -> None:
     """Facts hold digest, revision, files and masked objects; the cluster is not asked."""
     digest = world.push(NAMESPACE, SECRET)
     facts = world.check()
@@ -85,7 +73,7 @@ def test_check_knows_the_objects(world: World) -> None:
     assert [] == world.cluster.requests
 
 
-def test_digest_that_is_in_the_cache_needs_no_registry(world: World) -> None:
+def test_digest_that_is_in_the_cache_needs_no_registry(world: Shop) -> None:
     """An artifact that was only packed can be planned."""
     digest = world.push(FLAGS)
     world.registry.requests.clear()
@@ -93,7 +81,7 @@ def test_digest_that_is_in_the_cache_needs_no_registry(world: World) -> None:
     assert [] == world.registry.requests
 
 
-def test_range_takes_the_highest(world: World) -> None:
+def test_range_takes_the_highest(world: Shop) -> None:
     """A semver range becomes a tag, and the tag a digest."""
     world.push(FLAGS, tag="6.0.3")
     digest = world.push(NAMESPACE, tag="6.0.4")
@@ -101,7 +89,7 @@ def test_range_takes_the_highest(world: World) -> None:
     assert f"6.0.4@{digest}" == world.check(ref={"semver": "6.0.x"})["revision"]
 
 
-def test_tags_of_equal_precedence_must_agree(world: World) -> None:
+def test_tags_of_equal_precedence_must_agree(world: Shop) -> None:
     """`1.0.0_a` and `1.0.0_b` are no order: two artifacts behind them are a fault."""
     world.push(FLAGS, tag="v1.0.0")
     world.push(NAMESPACE, tag="1.0.0")
@@ -109,7 +97,7 @@ def test_tags_of_equal_precedence_must_agree(world: World) -> None:
     assert "same precedence" in result.failures[0]
 
 
-def test_copied_layer_is_taken_as_it_is(world: World) -> None:
+def test_copied_layer_is_taken_as_it_is(world: Shop) -> None:
     """No pattern leaves a file of it out; one of the program would have no effect and is refused."""
     (world.folder / "deploy").mkdir(exist_ok=True)
     files = {"a.yaml": FLAGS, ".sourceignore": "a.yaml\n"}
@@ -126,7 +114,7 @@ def test_copied_layer_is_taken_as_it_is(world: World) -> None:
     assert refused[0].startswith("ignore: has no effect on a layer that is copied")
 
 
-def test_tag_is_resolved_once_per_command(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tag_is_resolved_once_per_command(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tag that moves between preview and update does not move the update."""
     monkeypatch.setattr(command, "ident", lambda: "7-42")
     first = world.push(FLAGS)
@@ -135,33 +123,33 @@ def test_tag_is_resolved_once_per_command(world: World, monkeypatch: pytest.Monk
     assert first == world.check()["digest"]
 
 
-def test_missing_tag_says_what_to_do(world: World) -> None:
+def test_missing_tag_says_what_to_do(world: Shop) -> None:
     """A tag that nobody pushed is a failure with the way out."""
     result = repository.check(world.call(), {}, world.program())
     assert "registry.not_found" in result.failures[0]
     assert "ref.digest" in result.failures[0]
 
 
-def test_bad_manifests_are_told_together(world: World) -> None:
+def test_bad_manifests_are_told_together(world: Shop) -> None:
     """Every broken file is named."""
     world.push("a: [", FLAGS, FLAGS)
     result = repository.check(world.call(), {}, world.program())
     assert [True, True] == ["0.yaml:" in result.failures[0], "manifest.duplicate" in result.failures[1]]
 
 
-def test_each_fault_is_told_once(world: World) -> None:
+def test_each_fault_is_told_once(world: Shop) -> None:
     """A setting that several parts read is one failure."""
     result = repository.check(world.call(), {}, world.program(timeout="soon", ref={"tag": 1.0}))
     assert ["ref.tag", "timeout"] == sorted(failure.partition(":")[0] for failure in result.failures)
 
 
-def test_unknown_reference_fails_nothing(world: World) -> None:
+def test_unknown_reference_fails_nothing(world: Shop) -> None:
     """What depends on something unknown is unknown."""
     result = repository.check(world.call(), {}, world.program(ref={"digest": UNKNOWN}))
     assert ((), UNKNOWN, UNKNOWN) == (result.failures, result.inputs["digest"], result.inputs["objects"])
 
 
-def test_plan_shows_fields_and_writes_nothing(world: World) -> None:
+def test_plan_shows_fields_and_writes_nothing(world: Shop) -> None:
     """A changed field is in the plan, with what it was."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -174,7 +162,7 @@ def test_plan_shows_fields_and_writes_nothing(world: World) -> None:
     assert planned.message.endswith("1 configured, 1 unchanged")
 
 
-def test_fields_left_to_others_are_told(world: World) -> None:
+def test_fields_left_to_others_are_told(world: Shop) -> None:
     """A controller's replicas stay, and plan and update say so."""
     world.push(NAMESPACE, WEB)
     stored = world.up()
@@ -186,7 +174,7 @@ def test_fields_left_to_others_are_told(world: World) -> None:
     assert 2 == world.told.count(told)
 
 
-def test_plan_without_a_cluster_warns(world: World) -> None:
+def test_plan_without_a_cluster_warns(world: Shop) -> None:
     """An unreachable cluster is a warning in a preview, and the last objects are what is compared with."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -196,7 +184,7 @@ def test_plan_without_a_cluster_warns(world: World) -> None:
     assert any(line.startswith("warning: not checked against the cluster") for line in world.told)
 
 
-def test_plan_with_an_unknown_cluster(world: World) -> None:
+def test_plan_with_an_unknown_cluster(world: Shop) -> None:
     """A cluster that is made in the same update leaves the objects visible."""
     world.push(NAMESPACE, FLAGS)
     news = {**world.check(), "cluster": {"kubeconfig": UNKNOWN}}
@@ -204,14 +192,14 @@ def test_plan_with_an_unknown_cluster(world: World) -> None:
     assert [Action.CREATED, Action.CREATED] == [change.action for change in planned.changes]
 
 
-def test_create_without_a_cluster_fails(world: World) -> None:
+def test_create_without_a_cluster_fails(world: Shop) -> None:
     """An unreachable cluster is an error in an update."""
     world.push(FLAGS)
     with pytest.raises(ClusterError, match=r"cluster\.unreachable"):
         world.up(cluster={"kubeconfig": NOWHERE})
 
 
-def test_up_is_recorded(world: World) -> None:
+def test_up_is_recorded(world: Shop) -> None:
     """Outputs have the inventory with uids, the tag and the cluster."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -220,7 +208,7 @@ def test_up_is_recorded(world: World) -> None:
     assert all(entry["uid"] for entry in stored.outputs["inventory"])
 
 
-def test_second_update_writes_nothing(world: World) -> None:
+def test_second_update_writes_nothing(world: Shop) -> None:
     """An update without differences reads and leaves."""
     world.push(NAMESPACE, FLAGS, SECRET)
     stored = world.up()
@@ -229,7 +217,7 @@ def test_second_update_writes_nothing(world: World) -> None:
     assert [] == world.cluster.writes()
 
 
-def test_another_cluster_is_refused(world: World) -> None:
+def test_another_cluster_is_refused(world: Shop) -> None:
     """The recorded cluster and no other."""
     world.push(FLAGS.replace("shop", "default"))
     stored = world.up()
@@ -240,7 +228,7 @@ def test_another_cluster_is_refused(world: World) -> None:
     assert [] == world.cluster.writes()
 
 
-def test_inventory_does_not_move(world: World) -> None:
+def test_inventory_does_not_move(world: Shop) -> None:
     """Another name for the inventory would leave the objects behind."""
     world.push(NAMESPACE)
     stored = world.up()
@@ -248,7 +236,7 @@ def test_inventory_does_not_move(world: World) -> None:
         repository.update(world.call(), stored.id, stored.outputs, {**stored.inputs, "inventoryName": "other"})
 
 
-def test_failed_update_keeps_the_inventory(world: World) -> None:
+def test_failed_update_keeps_the_inventory(world: Shop) -> None:
     """An object that is not ready leaves its entry in the state, and its reason."""
     world.push(NAMESPACE, WEB)
     world.cluster.unready.add("web")
@@ -258,7 +246,7 @@ def test_failed_update_keeps_the_inventory(world: World) -> None:
     assert caught.value.is_fresh
 
 
-def test_abandoned_creation_is_rolled_back(world: World) -> None:
+def test_abandoned_creation_is_rolled_back(world: Shop) -> None:
     """What a failed first apply made is gone afterwards, the inventory too."""
     world.push(NAMESPACE, WEB)
     world.cluster.unready.add("web")
@@ -270,7 +258,7 @@ def test_abandoned_creation_is_rolled_back(world: World) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"prune": False}, {"deletionPolicy": "Orphan"}])
-def test_abandoned_creation_stays_where_nothing_may_be_deleted(world: World, extra: dict[str, Any]) -> None:
+def test_abandoned_creation_stays_where_nothing_may_be_deleted(world: Shop, extra: dict[str, Any]) -> None:
     """A policy that keeps objects keeps these too."""
     world.push(NAMESPACE, WEB)
     world.cluster.unready.add("web")
@@ -280,7 +268,7 @@ def test_abandoned_creation_stays_where_nothing_may_be_deleted(world: World, ext
     assert world.cluster.at(PARENT_PATH) is not None
 
 
-def test_abandoned_adoption_is_kept(world: World) -> None:
+def test_abandoned_adoption_is_kept(world: Shop) -> None:
     """What was there before is not deleted because something else failed."""
     world.push(NAMESPACE, WEB)
     world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
@@ -291,7 +279,7 @@ def test_abandoned_adoption_is_kept(world: World) -> None:
     assert world.cluster.at(WEB_PATH) is not None
 
 
-def test_read_shows_drift(world: World) -> None:
+def test_read_shows_drift(world: Shop) -> None:
     """A changed field shows its live value, a missing object is left out."""
     world.push(NAMESPACE, FLAGS, WEB)
     stored = world.up()
@@ -303,7 +291,7 @@ def test_read_shows_drift(world: World) -> None:
     assert "Deployment.apps/shop/web" not in live.inputs["objects"]
 
 
-def test_read_without_drift_is_the_state(world: World) -> None:
+def test_read_without_drift_is_the_state(world: Shop) -> None:
     """What the server added is no drift."""
     world.push(NAMESPACE, FLAGS, SECRET, WEB)
     stored = world.up()
@@ -312,7 +300,7 @@ def test_read_without_drift_is_the_state(world: World) -> None:
     assert stored.inputs == live.inputs
 
 
-def test_drift_of_a_secret_is_seen_and_not_told(world: World) -> None:
+def test_drift_of_a_secret_is_seen_and_not_told(world: Shop) -> None:
     """A changed value shows that it changed, and nothing else."""
     world.push(NAMESPACE, SECRET)
     stored = world.up()
@@ -324,7 +312,7 @@ def test_drift_of_a_secret_is_seen_and_not_told(world: World) -> None:
     assert "aHVudGVyMg" not in str(live)
 
 
-def test_read_does_without_a_registry(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_read_does_without_a_registry(world: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A registry that is gone keeps nobody from destroying: drift is not looked for, and that is said."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -336,7 +324,7 @@ def test_read_does_without_a_registry(world: World, monkeypatch: pytest.MonkeyPa
     assert world.told[-1].startswith("warning: drift is not looked for")
 
 
-def test_lost_cluster_can_be_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_cluster_can_be_forgotten(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment gives the way out that a state without a cluster cannot."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -348,7 +336,7 @@ def test_lost_cluster_can_be_forgotten(world: World, monkeypatch: pytest.MonkeyP
     repository.delete(world.call(), stored.id, {**stored.outputs, **lost})
 
 
-def test_gone_is_proven(world: World) -> None:
+def test_gone_is_proven(world: Shop) -> None:
     """Only when parent and objects are gone is the resource gone."""
     world.push(FLAGS.replace("shop", "default"))
     stored = world.up()
@@ -358,7 +346,7 @@ def test_gone_is_proven(world: World) -> None:
     assert repository.read(world.call(), stored.id, stored.outputs, stored.inputs) is None
 
 
-def test_import_takes_the_inventory_of_the_cluster(world: World) -> None:
+def test_import_takes_the_inventory_of_the_cluster(world: Shop) -> None:
     """The id names the parent; what is in it becomes the state."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -368,13 +356,13 @@ def test_import_takes_the_inventory_of_the_cluster(world: World) -> None:
     assert stored.outputs["inventory"] == found.outputs["inventory"]
 
 
-def test_import_needs_an_id_of_two_parts(world: World) -> None:
+def test_import_needs_an_id_of_two_parts(world: Shop) -> None:
     """Another id is refused with the form that is expected."""
     with pytest.raises(InputError, match="namespace/inventoryName"):
         repository.read(world.call(), "app", {}, {})
 
 
-def test_delete_leaves_nothing(world: World) -> None:
+def test_delete_leaves_nothing(world: Shop) -> None:
     """Objects and parent go."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -382,7 +370,7 @@ def test_delete_leaves_nothing(world: World) -> None:
     assert [None, None] == [world.cluster.at(path) for path in (FLAGS_PATH, PARENT_PATH)]
 
 
-def test_delete_needs_the_cluster(world: World) -> None:
+def test_delete_needs_the_cluster(world: Shop) -> None:
     """An unreachable cluster is an error that names the way out, or a warning when that is taken."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()
@@ -393,7 +381,7 @@ def test_delete_needs_the_cluster(world: World) -> None:
     assert "forgotten" in world.told[-1]
 
 
-def test_suspended_does_nothing(world: World) -> None:
+def test_suspended_does_nothing(world: Shop) -> None:
     """Nothing is resolved, applied or deleted, and the last facts stay."""
     world.push(NAMESPACE, FLAGS)
     stored = world.up()

@@ -8,7 +8,6 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 from kubeoci.errors import Stopped, TrustError
 from kubeoci.lifecycle import artifact, command, repository
-from kubeoci.lifecycle.contract import Call, Checked, Kind, Severity, Stored
+from kubeoci.lifecycle.contract import Call, Checked, Kind, Stored
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import UNKNOWN, Secret
 from kubeoci.registry.referrers import fallback_tag
@@ -26,6 +25,7 @@ from simulator.registry import RegistrySimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE
 from simulator.sigstore_ca import GITHUB
 from simulator.sigstore_http import Services
+from simulator.world import World
 
 PAIR, OTHER = keys.generate("pw"), keys.generate("pw")
 PRINT, OTHER_PRINT = (keys.public_key(pair.public, "").fingerprint for pair in (PAIR, OTHER))
@@ -33,21 +33,8 @@ SIGN: dict[str, Any] = {"key": Secret(PAIR.private), "password": Secret("pw")}
 VERIFY: dict[str, Any] = {"keys": [PAIR.public]}
 
 
-@dataclass
-class World:
-    """A registry, a cluster, a folder with manifests, and what was told to the user."""
-
-    registry: RegistrySimulator
-    cluster: ClusterSimulator
-    folder: Path
-    told: list[str] = field(default_factory=list)
-
-    def call(self) -> Call:
-        """A call in a process of its own."""
-        return Call(Session(), log=self._tell)
-
-    def _tell(self, severity: Severity, text: str) -> None:
-        self.told.append(f"{severity}: {text}")
+class Shop(World):
+    """With a repository `app` whose artifacts must be signed by `PAIR`."""
 
     def plan(self, *documents: str, **extra: object) -> dict[str, Any]:
         """The checked inputs of an OCIArtifact of these documents under the tag `dev`."""
@@ -76,17 +63,17 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """An empty registry and cluster, below a `pulumi` command."""
     monkeypatch.setenv("KUBEOCI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(command, "ident", lambda: "7-42")
     monkeypatch.delenv("COSIGN_PASSWORD", raising=False)
     (tmp_path / "deploy").mkdir()
     with RegistrySimulator() as registry, ClusterSimulator() as cluster:
-        yield World(registry, cluster, tmp_path / "deploy")
+        yield Shop(registry, cluster, tmp_path / "deploy")
 
 
-def test_tag_names_nothing_before_it_is_signed(world: World) -> None:
+def test_tag_names_nothing_before_it_is_signed(world: Shop) -> None:
     """The manifest goes by digest, then its signature, and the tag last."""
     stored = world.push(FLAGS, sign=SIGN)
     puts = [request for request in world.registry.requests if request.startswith("PUT /v2/app/manifests")]
@@ -99,7 +86,7 @@ def test_tag_names_nothing_before_it_is_signed(world: World) -> None:
     assert ("bundle", PRINT) == (signature["format"], signature["keyFingerprint"])
 
 
-def test_recorded_signature_is_not_made_again(world: World) -> None:
+def test_recorded_signature_is_not_made_again(world: Shop) -> None:
     """What is pushed and signed costs one request."""
     facts = world.plan(FLAGS, sign=SIGN)
     stored = artifact.create(world.call(), facts)
@@ -126,7 +113,7 @@ class Interruption(threading.Event):
 
 
 @pytest.mark.parametrize("count", range(22))
-def test_signed_push_ends_at_any_request(world: World, count: int) -> None:
+def test_signed_push_ends_at_any_request(world: Shop, count: int) -> None:
     """The tag names the old artifact until the new one is signed; the next push completes, and signs once."""
     old = world.push(FLAGS, sign=SIGN)
     facts = world.plan(FLAGS.replace("red", "blue"), sign=SIGN)
@@ -141,7 +128,7 @@ def test_signed_push_ends_at_any_request(world: World, count: int) -> None:
     assert 1 == len(index["manifests"])
 
 
-def test_key_added_later_signs_what_is_there(world: World) -> None:
+def test_key_added_later_signs_what_is_there(world: Shop) -> None:
     """No blob is sent again, no tag moves."""
     unsigned = world.push(FLAGS)
     facts = world.plan(FLAGS, sign=SIGN)
@@ -151,7 +138,7 @@ def test_key_added_later_signs_what_is_there(world: World) -> None:
     assert tags["dev"] == world.registry.tags["app"]["dev"] == unsigned.outputs["digest"]
 
 
-def test_password_is_read_in_check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_read_in_check(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong one fails the preview; COSIGN_PASSWORD stands in for a missing one; nothing secret is told."""
     program = {"url": f"{world.registry.host}/app", "path": str(world.folder), "sign": {"key": PAIR.private}}
     (world.folder / "a.yaml").write_text(FLAGS)
@@ -174,7 +161,7 @@ def test_new_token_or_password_is_no_difference() -> None:
     assert {("sign", "keyless"): Kind.DELETE} == artifact.diff(first, {"sign": {"identityToken": "b"}}).entries
 
 
-def test_evidence_is_a_fact(world: World) -> None:
+def test_evidence_is_a_fact(world: Shop) -> None:
     """Who signed is known in the preview, and stays in the outputs."""
     digest = world.push(NAMESPACE, FLAGS, sign=SIGN).outputs["digest"]
     checked = world.check()
@@ -188,14 +175,14 @@ def test_evidence_is_a_fact(world: World) -> None:
     assert any(f"signed by key {PRINT[:8]}…" in line for line in world.told)
 
 
-def test_unsigned_artifact_fails_the_check(world: World) -> None:
+def test_unsigned_artifact_fails_the_check(world: Shop) -> None:
     """Nothing is known of it, and the cluster is not asked."""
     world.push(FLAGS)
     assert "trust.no_signature" in world.check().failures[0]
     assert [] == world.cluster.requests
 
 
-def test_other_key_is_named_beside_the_wanted_one(world: World) -> None:
+def test_other_key_is_named_beside_the_wanted_one(world: Shop) -> None:
     """Both fingerprints are told, so that one can see which of the two is wrong."""
     world.push(FLAGS, sign={"key": OTHER.private, "password": "pw"})
     failure = world.check().failures[0]
@@ -203,7 +190,7 @@ def test_other_key_is_named_beside_the_wanted_one(world: World) -> None:
     assert [True, True] == [text[:12] in failure for text in (PRINT, OTHER_PRINT)]
 
 
-def test_what_this_program_will_sign_is_pending(world: World) -> None:
+def test_what_this_program_will_sign_is_pending(world: Shop) -> None:
     """A preview shows the objects of an artifact that is not pushed yet, and puts the verification off."""
     digest = world.plan(FLAGS, sign=SIGN)["digest"]
     checked = world.check(ref={"digest": digest})
@@ -214,13 +201,13 @@ def test_what_this_program_will_sign_is_pending(world: World) -> None:
 
 
 @pytest.mark.parametrize("sign", [None, {"key": OTHER.private, "password": "pw"}])
-def test_what_this_program_will_not_sign_so_fails(world: World, sign: object) -> None:
+def test_what_this_program_will_not_sign_so_fails(world: Shop, sign: object) -> None:
     """The preview knows that the update could not hold."""
     digest = world.plan(FLAGS, **({"sign": sign} if sign else {}))["digest"]
     assert "trust.no_signature" in world.check(ref={"digest": digest}).failures[0]
 
 
-def test_what_is_pending_twice_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_pending_twice_fails(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The update finds what the preview was promised, or stops."""
     digest = world.plan(FLAGS, sign=SIGN)["digest"]
     world.check(ref={"digest": digest})
@@ -228,7 +215,7 @@ def test_what_is_pending_twice_fails(world: World, monkeypatch: pytest.MonkeyPat
     assert "trust.no_signature" in world.check(ref={"digest": digest}).failures[0]
 
 
-def test_apply_verifies_what_check_put_off(world: World) -> None:
+def test_apply_verifies_what_check_put_off(world: Shop) -> None:
     """What is pending is no evidence: nothing of it is applied."""
     digest = world.plan(FLAGS, sign=SIGN)["digest"]
     facts = world.check(ref={"digest": digest}).inputs
@@ -237,7 +224,7 @@ def test_apply_verifies_what_check_put_off(world: World) -> None:
     assert [] == world.cluster.writes()
 
 
-def test_tag_that_moves_after_the_preview_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tag_that_moves_after_the_preview_changes_nothing(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The update applies the signed artifact of its preview; the next command refuses the unsigned one."""
     signed = world.push(NAMESPACE, FLAGS, sign=SIGN).outputs["digest"]
     world.check()
@@ -248,7 +235,7 @@ def test_tag_that_moves_after_the_preview_changes_nothing(world: World, monkeypa
     assert "trust.no_signature" in world.check().failures[0]
 
 
-def test_keys_of_a_secret(world: World) -> None:
+def test_keys_of_a_secret(world: Shop) -> None:
     """Each text under a name that ends with `.pub` is a key; other names are passed over."""
     world.push(FLAGS, sign=SIGN)
     world.keep(**{"a.pub": OTHER.public, "b.pub": PAIR.public, "notes": "x"})
@@ -261,7 +248,7 @@ def test_keys_of_a_secret(world: World) -> None:
     ("texts", "code"),
     [({"cosign.key": "x"}, "trust.bad_policy"), ({"a.pub": PAIR.public, "b.pub": "x"}, "trust.bad_key")],
 )
-def test_secret_without_usable_keys(world: World, texts: dict[str, str], code: str) -> None:
+def test_secret_without_usable_keys(world: Shop, texts: dict[str, str], code: str) -> None:
     """No key, or one bad key among good ones; it is named."""
     world.push(FLAGS, sign=SIGN)
     world.keep(**texts)
@@ -270,7 +257,7 @@ def test_secret_without_usable_keys(world: World, texts: dict[str, str], code: s
     assert "Secret default/keys" in failure
 
 
-def test_secret_that_is_not_there_yet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_that_is_not_there_yet(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the preview everything is unknown and said to be pending; in the update it is an error."""
     world.push(FLAGS, sign=SIGN)
     verify = {"provider": "cosign", "secretRef": {"name": "keys"}}
@@ -281,21 +268,21 @@ def test_secret_that_is_not_there_yet(world: World, monkeypatch: pytest.MonkeyPa
     assert "there is no Secret default/keys" in world.check(verify=verify).failures[0]
 
 
-def test_secret_of_an_unknown_cluster_is_pending(world: World) -> None:
+def test_secret_of_an_unknown_cluster_is_pending(world: Shop) -> None:
     """A cluster that is made in the same `up` keeps no Secret yet."""
     world.push(FLAGS, sign=SIGN)
     facts = world.check(verify={"provider": "cosign", "secretRef": {"name": "keys"}}, cluster=UNKNOWN)
     assert ((), UNKNOWN) == (facts.failures, facts.inputs["verified"])
 
 
-def test_removed_verify_is_a_difference(world: World) -> None:
+def test_removed_verify_is_a_difference(world: Shop) -> None:
     """Whoever takes the gate away sees it in the preview, with the evidence that goes."""
     world.push(FLAGS, sign=SIGN)
     old, new = world.check().inputs, world.check(verify=None).inputs
     assert {("verify",): Kind.DELETE, ("verified",): Kind.DELETE} == repository.diff(old, new).entries
 
 
-def test_destroy_removes_signatures(world: World) -> None:
+def test_destroy_removes_signatures(world: Shop) -> None:
     """With `onDelete: delete` nothing of ours is left in the registry; in the fallback index neither."""
     stored = world.push(FLAGS, sign=SIGN, onDelete="delete")
     artifact.delete(world.call(), stored.id, stored.outputs)
@@ -303,7 +290,7 @@ def test_destroy_removes_signatures(world: World) -> None:
     assert set() == digests & set(world.registry.manifests["app"])
 
 
-def test_refresh_finds_a_lost_signature(world: World) -> None:
+def test_refresh_finds_a_lost_signature(world: Shop) -> None:
     """Then `sign` is missing from the live inputs, so the next update signs again."""
     facts = world.plan(FLAGS, sign=SIGN)
     stored = artifact.create(world.call(), facts)
@@ -333,7 +320,7 @@ def keyless(services: Services) -> tuple[dict[str, Any], dict[str, Any]]:
     return sign, {"matchOIDCIdentity": [identity], "trustedRoot": root}
 
 
-def test_keyless_signature_is_evidence(world: World, services: Services) -> None:
+def test_keyless_signature_is_evidence(world: Shop, services: Services) -> None:
     """Nobody is asked for a certificate in a preview; then identity and issuer are in the evidence."""
     sign, verify = keyless(services)
     digest = world.plan(FLAGS, sign=sign)["digest"]
@@ -348,7 +335,7 @@ def test_keyless_signature_is_evidence(world: World, services: Services) -> None
     assert [] == services.requests
 
 
-def test_other_identity_is_told(world: World, services: Services) -> None:
+def test_other_identity_is_told(world: Shop, services: Services) -> None:
     """As a pattern that matches a part only is."""
     sign, verify = keyless(services)
     world.push(FLAGS, sign=sign)
@@ -358,7 +345,7 @@ def test_other_identity_is_told(world: World, services: Services) -> None:
     assert "matches a part only" in failure
 
 
-def test_key_becomes_keyless(world: World, services: Services) -> None:
+def test_key_becomes_keyless(world: Shop, services: Services) -> None:
     """The signature of the key is not taken for Ann's."""
     sign, verify = keyless(services)
     by_key = world.push(FLAGS, sign=SIGN)
@@ -369,7 +356,7 @@ def test_key_becomes_keyless(world: World, services: Services) -> None:
     assert () == world.check().failures
 
 
-def test_public_sigstore_is_the_default(world: World, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_sigstore_is_the_default(world: Shop, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root and configuration come from where it publishes them; here is a copy of what that would be."""
     sign, verify = keyless(services)
     targets = {refresh.TRUSTED_ROOT: sign.pop("trustedRoot"), refresh.SIGNING_CONFIG: sign.pop("signingConfig")}
@@ -429,7 +416,7 @@ POLICIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", POLICIES)
-def test_policy_that_says_nothing_or_something_else(world: World, case: str) -> None:
+def test_policy_that_says_nothing_or_something_else(world: Shop, case: str) -> None:
     """It is refused before any signature is asked for."""
     world.push(FLAGS)
     verify, message = POLICIES[case]
@@ -455,7 +442,7 @@ SIGNS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", SIGNS)
-def test_signer_that_cannot_sign(world: World, case: str) -> None:
+def test_signer_that_cannot_sign(world: Shop, case: str) -> None:
     """It is refused in the preview."""
     sign, message = SIGNS[case]
     (world.folder / "a.yaml").write_text(FLAGS)
