@@ -37,7 +37,7 @@ def known(published: TufRepository, **shipped: str) -> Repository:
 
 def text(published: TufRepository, folder: Path | None, **shipped: str) -> str:
     """The trusted root that is had."""
-    return refresh.published(known(published, **shipped), folder).text(TRUSTED_ROOT)
+    return refresh.published(known(published, **shipped), folder, seconds=60).text(TRUSTED_ROOT)
 
 
 def age(folder: Path, seconds: float) -> None:
@@ -49,7 +49,7 @@ def age(folder: Path, seconds: float) -> None:
 
 def test_first_time(published: TufRepository) -> None:
     """Metadata, then the target by the hash that they state; without a folder nothing is kept."""
-    found = refresh.published(known(published))
+    found = refresh.published(known(published), seconds=60)
     assert (published.url, ROOT) == (found.source, found.text(TRUSTED_ROOT))
     assert CHAIN == published.requests[:4]
     assert published.requests[4].endswith(f".{TRUSTED_ROOT}")
@@ -106,15 +106,17 @@ def test_a_shipped_copy_serves_at_last(published: TufRepository, caplog: pytest.
     """Its source is the package."""
     published.status = 500
     with caplog.at_level(logging.WARNING, logger="kubeoci"):
-        found = refresh.published(known(published, trusted_root_json=OTHER))
+        found = refresh.published(known(published, trusted_root_json=OTHER), seconds=60)
     assert ("a package", OTHER) == (found.source, found.text(TRUSTED_ROOT))
     assert caplog.messages[0].endswith("an older one is used, of a package")
 
 
-def fault(repository: Repository, folder: Path | None = None, *, require_fresh: bool = False) -> str:
+def fault(
+    repository: Repository, folder: Path | None = None, *, require_fresh: bool = False, seconds: float = 60
+) -> str:
     """The error where nothing serves."""
     with pytest.raises(TrustError) as caught:
-        refresh.published(repository, folder, require_fresh=require_fresh, seconds=0.3)
+        refresh.published(repository, folder, require_fresh=require_fresh, seconds=seconds)
     assert "trust.trust_root" == caught.value.code
     return caught.value.what
 
@@ -254,7 +256,7 @@ def test_no_home_is_needed(published: TufRepository, tmp_path: Path, monkeypatch
 
 def test_what_is_published_is_read(published: TufRepository) -> None:
     """The source of the root is the repository; what it does not publish is an error."""
-    found = refresh.published(known(published))
+    found = refresh.published(known(published), seconds=60)
     assert published.url == found.trusted_root().source
     with pytest.raises(TrustError, match=f"publishes no {SIGNING_CONFIG}"):
         found.text(SIGNING_CONFIG)
