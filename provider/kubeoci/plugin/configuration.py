@@ -21,10 +21,8 @@ def checked(values: Values) -> tuple[dict[str, Value], list[KubeociError]]:
     faults: list[KubeociError] = []
     config: dict[str, Value] = {}
     for key in sorted(set(values) - _ENGINES_OWN):
-        if key == "cluster":
-            config[key] = _cluster(values[key], faults)
-        elif key == "registries":
-            config[key] = _registries(values[key], faults)
+        if key in _OBJECTS:
+            config[key] = _object(key, values[key], faults)
         elif key == "namespace":
             config[key] = _text(values[key], key, faults)
         else:
@@ -33,45 +31,38 @@ def checked(values: Values) -> tuple[dict[str, Value], list[KubeociError]]:
     return config, faults
 
 
-def _cluster(value: Value, faults: list[KubeociError]) -> Value:
+def _object(key: str, value: Value, faults: list[KubeociError]) -> Value:
     """The object behind `value`. A secret stays one as a whole; its text is in no message."""
     if isinstance(value, Secret):
-        return Secret(_cluster(value.value, faults))
+        return Secret(_object(key, value.value, faults))
     if isinstance(value, str):
-        value = _parsed("cluster", value, faults)
+        value = _parsed(key, value, faults)
     if value is UNKNOWN or value is None:
         return value
     if not isinstance(value, dict):
-        faults.append(_wrong("cluster", "must be an object", "give kubeconfig and context"))
+        faults.append(_wrong(key, "must be an object", "see the schema for what is in it"))
         return None
-    unknown = sorted(set(value) - set(CLUSTER_KEYS))
-    faults += [
-        _wrong(f"cluster.{key}", "there is no such setting", f"there are: {', '.join(CLUSTER_KEYS)}") for key in unknown
-    ]
+    return _OBJECTS[key](value, faults)
+
+
+def _cluster(value: dict[str, Value], faults: list[KubeociError]) -> Value:
+    known = ", ".join(CLUSTER_KEYS)
+    for key in sorted(set(value) - set(CLUSTER_KEYS)):
+        faults.append(_wrong(f"cluster.{key}", "there is no such setting", f"there are: {known}"))
     texts = {key: _text(value[key], f"cluster.{key}", faults) for key in CLUSTER_KEYS[:2] if key in value}
     return texts | ({"impersonate": value["impersonate"]} if "impersonate" in value else {})  # each resource reads it
 
 
-def _registries(value: Value, faults: list[KubeociError]) -> Value:
-    """The map from host to settings behind `value`, as `_cluster` does it."""
-    if isinstance(value, Secret):
-        return Secret(_registries(value.value, faults))
-    if isinstance(value, str):
-        value = _parsed("registries", value, faults)
-    if value is UNKNOWN or value is None:
-        return value
-    if not isinstance(value, dict):
-        faults.append(_wrong("registries", "must be an object", "give settings by host"))
-        return None
+def _registries(value: dict[str, Value], faults: list[KubeociError]) -> Value:
+    """Settings by host."""
     for key, entry in value.items():
-        where = f'registries["{key}"]'
         try:
             access.host(key)
         except KubeociError as error:
             faults.append(error.at("registries"))
         inner = Reader({key: entry}, "registries", faults).section(key, access.REGISTRY_ONLY)
         if inner is not None:
-            inner.where = where
+            inner.where = f'registries["{key}"]'
             access.read(inner, None)
     return value
 
@@ -93,3 +84,6 @@ def _text(value: Value, where: str, faults: list[KubeociError]) -> Value:
 
 def _wrong(where: str, what: str, advice: str) -> InputError:
     return InputError("input.invalid", what, where=where, advice=advice)
+
+
+_OBJECTS = {"cluster": _cluster, "registries": _registries}
