@@ -46,9 +46,8 @@ def _object(key: str, value: Value, faults: list[KubeociError]) -> Value:
 
 
 def _cluster(value: dict[str, Value], faults: list[KubeociError]) -> Value:
-    known = ", ".join(CLUSTER_KEYS)
-    for key in sorted(set(value) - set(CLUSTER_KEYS)):
-        faults.append(_wrong(f"cluster.{key}", "there is no such setting", f"there are: {known}"))
+    unknown = [f"cluster.{key}" for key in sorted(set(value) - set(CLUSTER_KEYS))]
+    faults += [_wrong(key, "there is no such setting", f"there are: {', '.join(CLUSTER_KEYS)}") for key in unknown]
     texts = {key: _text(value[key], f"cluster.{key}", faults) for key in CLUSTER_KEYS[:2] if key in value}
     return texts | ({"impersonate": value["impersonate"]} if "impersonate" in value else {})  # each resource reads it
 
