@@ -138,7 +138,7 @@ def test_only_what_is_fresh_may_serve(published: TufRepository, tmp_path: Path) 
 def test_a_silent_repository(published: TufRepository) -> None:
     """It is left alone when its seconds are over."""
     published.is_silent = True
-    assert "no answer within 0.3 s" in fault(known(published))
+    assert "no answer within 0.3 s" in fault(known(published), seconds=0.3)
 
 
 def test_a_failure_is_remembered(published: TufRepository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_nothing_is_left_behind(published: TufRepository, tmp_path: Path, monkey
     """Not even where the thread that asks is still waiting."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     published.is_silent = True
-    fault(known(published))
+    fault(known(published), seconds=0.3)
     assert [] == list(tmp_path.iterdir())
 
 
