@@ -92,10 +92,9 @@ def attempt(pattern: str) -> regex.Regex | str:
 
 @tried(st.tuples(st.text(max_size=30) | repeated(pieces, 1024), st.text(max_size=20) | repeated(("a", "-", "1"), 2048)))
 def test_any_text_as_a_pattern(given: tuple[str, str]) -> None:
-    """Whatever is written is refused or answers soon, and Python can read what is accepted."""
+    """Whatever is written is refused or answers soon, Python can read it too, and what fits a text is found in it."""
     pattern, text = given
     found = outcome(attempt, pattern)
     if isinstance(found, regex.Regex):
         re.compile(pattern)
-        outcome(found.search, text)
-        outcome(found.fullmatch, text)
+        assert outcome(found.search, text) >= outcome(found.fullmatch, text)
