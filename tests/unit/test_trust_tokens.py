@@ -95,8 +95,10 @@ def test_audiences(audience: object) -> None:
         ("junk", "is no JWT of three parts"),
         (f"{SEGMENT}..{SEGMENT}", "is no JWT of three parts"),
         (f"{token()}.{SEGMENT}", "is no JWT of three parts"),
-        (f"{SEGMENT}.!!.{SEGMENT}", "holds no JSON object"),
-        (f"{SEGMENT}.é.{SEGMENT}", "holds no JSON object"),
+        (f"{SEGMENT}.!!.{SEGMENT}", "is no JWT of three parts"),
+        (f"{SEGMENT}.é.{SEGMENT}", "is no JWT of three parts"),
+        (token().replace(SEGMENT, "a\nb"), "is no JWT of three parts"),
+        (f"{SEGMENT}.AAAAA.{SEGMENT}", "holds no JSON object"),
         (f"{SEGMENT}.{segment([])}.{SEGMENT}", "holds no JSON object"),
         (f"{SEGMENT}.{SEGMENT}.{SEGMENT}", "holds no JSON object"),
         ("x" * 32_769, "is longer than 32768 characters"),
@@ -117,7 +119,7 @@ def test_audiences(audience: object) -> None:
         (token(iat=time.time() + 600), "is not valid yet"),
         (token(nbf=time.time() + 600), "is not valid yet"),
     ],
-    ids=range(24),
+    ids=range(26),
 )
 def test_tokens_that_cannot_serve(raw: str, what: str) -> None:
     """What is wrong is said, and what was in the token is not."""

@@ -115,7 +115,7 @@ def open_session(token: Token, trust: TrustConfig) -> Session:
     except Rejected as verdict:
         _unissued(trust, verdict.text)
     except Exception as error:  # noqa: BLE001 - a library over services of others
-        _unissued(trust, _told(error).replace(token.raw, "…"))
+        _unissued(trust, _told(error, *token.raw.split(".")))
 
 
 class _Issuer:
@@ -169,7 +169,9 @@ def _spki(holder: "x509.Certificate | x509.CertificateSigningRequest") -> bytes:
     return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, also where the library says nothing and only its cause does."""
+def _told(error: Exception, *hidden: str) -> str:
+    """What went wrong, also where the library says nothing and only its cause does; without the parts of a token."""
     told = str(error) or str(error.__cause__ or "")
+    for part in hidden:  # before it is cut: half a secret is one
+        told = told.replace(part, "…")
     return f"{type(error).__name__}: {told}"[:_MAX_TOLD] if told else type(error).__name__

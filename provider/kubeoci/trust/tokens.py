@@ -29,6 +29,7 @@ _AMBIENT = "the machine"
 _MAX_CHARACTERS = 32 << 10
 _LEEWAY_SECONDS = 5
 _MAX_TOLD = 200
+_JWT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
 _DETAIL = re.compile(r" \(|(?<= an error): ")
 _ADVICE = (
     f"set identityToken or {VARIABLE}, or give the job the right to ask for one "
@@ -81,11 +82,11 @@ def read(raw: str, source: str) -> Token:
 
 def _claims(raw: str, source: str) -> strict.Members:
     """What the middle of a JWT states."""
-    parts = raw.split(".")
-    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - header, claims, signature
+    if not _JWT.fullmatch(raw):  # a line feed in it would make a library repeat it in an error
         _refuse(source, "is no JWT of three parts")
+    middle = raw.split(".")[1]
     try:
-        text = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
+        text = base64.b64decode(middle + "=" * (-len(middle) % 4), altchars=b"-_", validate=True)
         return strict.document(text, "it")
     except (binascii.Error, ValueError, Rejected):  # the reason might repeat a part of it
         _refuse(source, "holds no JSON object")
