@@ -18,6 +18,7 @@ from kubeoci.lifecycle import artifact, command, repository
 from kubeoci.lifecycle.contract import Call, Checked, Kind, Stored
 from kubeoci.lifecycle.session import Session
 from kubeoci.lifecycle.values import UNKNOWN, Secret
+from kubeoci.plugin import schema
 from kubeoci.registry.referrers import fallback_tag
 from kubeoci.trust import keys, refresh
 from simulator.cluster import ClusterSimulator
@@ -84,6 +85,7 @@ def test_tag_names_nothing_before_it_is_signed(world: Shop) -> None:
     ] == puts[:2]
     assert "PUT /v2/app/manifests/dev" == puts[-1]
     assert ("bundle", PRINT) == (signature["format"], signature["keyFingerprint"])
+    assert set(signature) <= schema.TYPES["Signature"][1].keys()
 
 
 def test_recorded_signature_is_not_made_again(world: Shop) -> None:

@@ -27,7 +27,7 @@ _KEY: Final = ("key", "password")
 _KEYLESS: Final = ("keyless", "identityToken", "trustedRoot", "signingConfig")
 _INPUTS: Final = (*_KEY, *_KEYLESS, "formats", "annotations")
 _FORMATS: Final = ("bundle", "legacy")
-_CAMEL: Final = {"key_fingerprint": "keyFingerprint"}
+_CAMEL: Final = {"key_fingerprint": "keyFingerprint", "policy_hash": "policyHash"}
 _SNAKE: Final = {camel: snake for snake, camel in _CAMEL.items()}
 
 

@@ -109,7 +109,8 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "format": ("string", "`bundle` or `legacy`."),
             "digest": ("string", "Digest of the manifest that was signed."),
             "manifest": ("string", "Digest of the manifest that holds the signature."),
-            "signature": ("string", "SHA-256 of the signature."),
+            "signature": ("string", "SHA-256 of a legacy signature, which shares its manifest with others."),
+            "policyHash": ("string", "SHA-256 of the policy that it met when it was made."),
             "keyFingerprint": ("string", "SHA-256 of the public key."),
             "identity": ("string", "Who signed, where there is no key."),
             "issuer": ("string", "Who vouches for the identity."),
@@ -254,7 +255,7 @@ _REQUIRED: Final = {
     "Impersonate": ["user"],
     "OIDCIdentity": ["issuer", "subject"],
     "SecretRef": ["name"],
-    "Signature": ["digest", "format", "manifest", "signature"],
+    "Signature": ["digest", "format", "manifest"],
 }
 
 _ABOUT: Final = {
