@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many requests at a time: questions are cheap and wait for the network only, transfers share its bandwidth."""
 
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TypeVar
 
 CHECKS = 32
@@ -19,13 +20,19 @@ def together(function: Callable[[Item], Result], items: Iterable[Item], width: i
 
     The first failure in that order is raised. What has not begun by then never does; what has begun is waited for.
     """
-    due = list(items)
+    due, failed = list(items), threading.Event()
+
+    def guarded(item: Item) -> Result:
+        if failed.is_set():  # items begin in their order, so this is never the first failure
+            raise CancelledError
+        try:
+            return function(item)
+        except BaseException:
+            failed.set()
+            raise
+
     if len(due) <= 1:
         return [function(item) for item in due]
     with ThreadPoolExecutor(min(len(due), width), thread_name_prefix="kubeoci-registry") as pool:
-        futures = [pool.submit(function, item) for item in due]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        futures = [pool.submit(guarded, item) for item in due]
+        return [future.result() for future in futures]
