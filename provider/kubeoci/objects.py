@@ -19,7 +19,7 @@ from kubeoci.manifest import Raw
 from kubeoci.normalise import at
 
 _KUSTOMIZED = "a folder with a kustomization must be built by kustomize first"
-_NATIVE = "let kustomize build it with `build: auto`, pack the output of `kustomize build`, or remove this file"
+_NATIVE = "pack the output of `kustomize build`, or remove this file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def settle(
     faults += _duplicates(objects)
     if faults:
         raise ExceptionGroup("the manifests cannot be used", faults)
-    return Loaded(tuple(objects), tuple(_warnings(raws, objects, target_namespace)))
+    return Loaded(tuple(objects), tuple(_warnings(raws, objects)))
 
 
 def _select(files: Mapping[str, bytes], path: str, faults: list[KubeociError]) -> tuple[str, ...]:
@@ -176,11 +176,11 @@ def _duplicates(objects: Iterable[Object]) -> list[ManifestError]:
     return found
 
 
-def _warnings(raws: Sequence[Raw], objects: Sequence[Object], target: str) -> Iterable[str]:
+def _warnings(raws: Sequence[Raw], objects: Sequence[Object]) -> Iterable[str]:
     for raw, item in zip(raws, objects, strict=True):
         if raw.dropped:
             yield f"{raw.source}: {item.id.short}: {', '.join(raw.dropped)} left out, only the server can say that"
-        if raw.namespace not in ("", target) and not item.id.namespace:
+        if raw.namespace and not item.id.namespace:
             yield f"{raw.source}: {item.id.short}: namespace {raw.namespace} left out, the kind is cluster-scoped"
     variables = [raw.source for raw in raws if raw.has_variable]
     if variables:

@@ -114,6 +114,15 @@ def test_copied_layer_is_taken_as_it_is(world: Shop) -> None:
     assert refused[0].startswith("ignore: has no effect on a layer that is copied")
 
 
+def test_common_metadata_is_on_every_object(world: Shop) -> None:
+    """Labels of the program win; what is no label is refused with its place."""
+    world.push(FLAGS, NAMESPACE)
+    objects = world.check(commonMetadata={"labels": {"team": "shop"}})["objects"]
+    assert [True, True] == ["team: shop" in text for text in objects.values()]
+    refused = repository.check(world.call(), {}, world.program(commonMetadata={"labels": {"team": "a b"}})).failures
+    assert refused[0].startswith("commonMetadata.labels")
+
+
 def test_tag_is_resolved_once_per_command(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tag that moves between preview and update does not move the update."""
     monkeypatch.setattr(command, "ident", lambda: "7-42")

@@ -140,7 +140,7 @@ def load(
     """
     place = given.cluster if ask_cluster else None
     source = (digest, given.layer_media_type, given.is_copied, given.path, given.ignore)
-    shape = (*source, given.applying.namespace, given.target_namespace, place)
+    shape = (*source, given.applying.namespace, given.target_namespace, repr(given.common_metadata), place)
     found = call.session.contents.get(shape)
     if found is None:
         pulled = pull(store(call, given, may_wait=may_wait), given.repository, digest, given.layer_media_type)
@@ -157,6 +157,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         path=given.path,
         namespace=given.applying.namespace,
         target_namespace=given.target_namespace,
+        common_metadata=given.common_metadata,
         namespaced=scopes.namespaced,
     )
     return Content(

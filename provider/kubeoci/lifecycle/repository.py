@@ -32,7 +32,7 @@ FACTS: Final = frozenset({"digest", "revision", "verified", "files", "objects"})
 SECRET: Final = access.SECRET | {"cluster"}
 
 _SOURCE: Final = frozenset({"url", "ref", "layerSelector", "verify", *access.INPUTS})
-_SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace"})
+_SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace", "commonMetadata"})
 _OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
 _UNREACHABLE: Final = "cluster.unreachable"
 

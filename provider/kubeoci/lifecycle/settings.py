@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kubeoci import digest, ignore, ranges, reference
+from kubeoci import commonmetadata, digest, ignore, ranges, reference
 from kubeoci.artifact import Format, annotation_faults
 from kubeoci.cluster.rest import Access
 from kubeoci.cluster.target import Settings as Applying
-from kubeoci.errors import KubeociError
+from kubeoci.commonmetadata import CommonMetadata
+from kubeoci.errors import KubeociError, flatten
 from kubeoci.lifecycle import access, applying, reach, signing, verifying
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.signing import Sign
@@ -25,7 +26,17 @@ from kubeoci.registry.transport import Settings
 
 _PACKING: Final = ("path", "tags", "ignore", "sourceignore", "format", "sign", "immutableTags", "onDelete")
 _DESCRIPTION: Final = ("source", "revision", "annotations", "created")
-_SELECTION: Final = ("ref", "layerSelector", "verify", "path", "ignore", "targetNamespace", "interval", "suspend")
+_SELECTION: Final = (
+    "ref",
+    "layerSelector",
+    "verify",
+    "path",
+    "ignore",
+    "targetNamespace",
+    "commonMetadata",
+    "interval",
+    "suspend",
+)
 _CLUSTER: Final = ("cluster", "namespace", "inventoryName", "deleteUnreachable", "driftDetection")
 
 ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
@@ -76,6 +87,7 @@ class RepositoryInputs:
     interval: str
     suspend: bool
     target_namespace: str
+    common_metadata: CommonMetadata
     applying: Applying
     cluster: Access
     is_cluster_known: bool
@@ -155,6 +167,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         interval=interval,
         suspend=reader.boolean("suspend", default=False),
         target_namespace=applying.label(reader, "targetNamespace", ""),
+        common_metadata=_common_metadata(reader),
         applying=applying.read(reader, config),
         cluster=cluster,
         is_cluster_known="cluster" not in reader.pending,
@@ -264,6 +277,20 @@ def _selector(reader: Reader) -> tuple[str, str]:
     if section is None:
         return "", "extract"
     return section.text("mediaType"), section.choice("operation", ("extract", "copy"), "extract")
+
+
+def _common_metadata(reader: Reader) -> CommonMetadata:
+    """Labels and annotations for every object."""
+    section = reader.section("commonMetadata", ("labels", "annotations"))
+    if section is None:
+        return commonmetadata.NONE
+    labels, annotations = section.table("labels"), section.table("annotations")
+    reader.pending |= {"commonMetadata"} if section.pending else set()
+    try:
+        return CommonMetadata(labels, annotations)
+    except ExceptionGroup as error:
+        reader.faults += flatten(error)
+        return commonmetadata.NONE
 
 
 def _forgets() -> bool:

@@ -132,6 +132,13 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "uid": ("string", "Uid of the user."),
         },
     ),
+    "CommonMetadata": (
+        "What every object gets on its own metadata, not in templates; it wins over the manifests.",
+        {
+            "labels": ("{string}", "Labels."),
+            "annotations": ("{string}", "Annotations."),
+        },
+    ),
     "HealthCheck": (
         "An object that is awaited, whoever made it.",
         {
@@ -199,6 +206,7 @@ REPOSITORY_INPUTS: Final[Table] = {
     "timeout": ("string", "How long to apply and wait, such as `90s`. Default: `5m`."),
     "suspend": ("boolean", "Resolve and apply nothing; keep what is there. Default: false."),
     "targetNamespace": ("string", "Namespace for every namespaced object, whatever its manifest says."),
+    "commonMetadata": ("CommonMetadata", "Labels and annotations for every object."),
     "prune": ("boolean", "Delete objects that are no longer in the artifact. Default: true."),
     "wait": ("boolean", "Wait until all objects are ready. Default: true."),
     "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),

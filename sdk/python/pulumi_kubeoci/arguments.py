@@ -17,6 +17,8 @@ from pulumi_kubeoci.nested import (
     ClientCertificateArgs,
     Cluster,
     ClusterArgs,
+    CommonMetadata,
+    CommonMetadataArgs,
     Credentials,
     CredentialsArgs,
     HealthCheckArgs,
@@ -89,6 +91,7 @@ class OCIRepositoryArgs(TypedDict, total=False):
     timeout: pulumi.Input[str] | None
     suspend: pulumi.Input[bool] | None
     target_namespace: pulumi.Input[str] | None
+    common_metadata: CommonMetadata | None
     prune: pulumi.Input[bool] | None
     wait: pulumi.Input[bool] | None
     force: pulumi.Input[bool] | None
@@ -124,6 +127,7 @@ NESTED: Final[dict[str, type]] = {
     "sign": SignArgs,
     "cluster": ClusterArgs,
     "impersonate": ImpersonateArgs,
+    "common_metadata": CommonMetadataArgs,
     "health_checks": HealthCheckArgs,
     "health_check_exprs": HealthCheckExprArgs,
 }

@@ -227,6 +227,24 @@ class ClusterArgsDict(TypedDict, total=False):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CommonMetadataArgs:
+    """Labels and annotations that every object gets."""
+
+    labels: TextMap | None = None
+    annotations: TextMap | None = None
+
+
+class CommonMetadataArgsDict(TypedDict, total=False):
+    """`CommonMetadataArgs` as a dict."""
+
+    labels: TextMap
+    annotations: TextMap
+
+
+CommonMetadata: TypeAlias = pulumi.Input[CommonMetadataArgs | CommonMetadataArgsDict]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheckArgs:
     """An object that is awaited, whoever made it; in the namespace of the inventory when none is given."""
 
