@@ -188,11 +188,12 @@ def test_cluster_scope_drops_the_namespace() -> None:
     assert ("a.yaml:1: Namespace/to: namespace x left out, the kind is cluster-scoped",) == loaded.warnings
 
 
-def test_namespace_of_the_target_goes_silently() -> None:
-    """What kustomize writes into a cluster-scoped object whose kind it does not know is nobody's mistake."""
+def test_namespace_of_a_cluster_scoped_object_is_left_out() -> None:
+    """With a warning, also where it is the target's: the server would be silent."""
     data = b"apiVersion: v1\nkind: Node\nmetadata: {name: n, namespace: to}\n"
     loaded = objects.load({"a.yaml": data}, target_namespace="to")
-    assert ([{"name": "n"}], ()) == ([item.body["metadata"] for item in loaded.objects], loaded.warnings)
+    assert [{"name": "n"}] == [item.body["metadata"] for item in loaded.objects]
+    assert ("a.yaml:1: Node/n: namespace to left out, the kind is cluster-scoped",) == loaded.warnings
 
 
 def test_common_metadata() -> None:
