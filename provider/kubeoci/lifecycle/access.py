@@ -82,10 +82,7 @@ def _pair(reader: Reader, name: str, names: tuple[str, str]) -> tuple[str, str]:
     section = reader.section(name, names)
     if section is None:
         return "", ""
-    found = section.text(names[0], required=True), section.text(names[1], required=True)
-    if section.pending:
-        reader.pending.add(name)
-    return found
+    return section.text(names[0], required=True), section.text(names[1], required=True)
 
 
 def _check_pem(reader: Reader, name: str, text: str, labels: tuple[str, ...]) -> None:

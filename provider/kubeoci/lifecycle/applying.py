@@ -55,18 +55,14 @@ def cluster(reader: Reader, config: Values) -> Access:
 
 def label(reader: Reader, name: str, default: str) -> str:
     """The name of a namespace."""
-    value = reader.text(name) or default
-    if value and not _LABEL.fullmatch(value):
-        reader.fault(name, f"{value!r} is no name of a namespace", "use up to 63 of a-z, 0-9 and -")
-    return value
+    advice = "use up to 63 of a-z, 0-9 and -"
+    return reader.matching(name, _LABEL, "no name of a namespace", advice, default=default)
 
 
 def _inventory_name(reader: Reader) -> str:
     """The name of the Secret that holds the inventory: required, since two stacks must never share one."""
-    value = reader.text("inventoryName", required=True)
-    if value and not _NAME.fullmatch(value):
-        reader.fault("inventoryName", f"{value!r} is no name of a Secret", "use up to 253 of a-z, 0-9, - and .")
-    return value
+    advice = "use up to 253 of a-z, 0-9, - and ."
+    return reader.matching("inventoryName", _NAME, "no name of a Secret", advice, required=True)
 
 
 def _impersonation(section: Reader) -> Impersonation | None:
@@ -74,9 +70,7 @@ def _impersonation(section: Reader) -> Impersonation | None:
     inner = section.section("impersonate", ("user", "groups", "uid"))
     if inner is None:
         return None
-    found = Impersonation(inner.text("user", required=True), inner.texts("groups"), inner.text("uid"))
-    section.pending |= {"impersonate"} if inner.pending else set()
-    return found
+    return Impersonation(inner.text("user", required=True), inner.texts("groups"), inner.text("uid"))
 
 
 def _health_checks(reader: Reader) -> tuple[HealthCheck, ...]:
@@ -115,7 +109,5 @@ def _health_check_exprs(reader: Reader) -> tuple[HealthCheckExpr, ...]:
 
 
 def _api_version(each: Reader) -> str:
-    value = each.text("apiVersion", required=True)
-    if value and not _API_VERSION.fullmatch(value):
-        each.fault("apiVersion", f"{value!r} is no group and version", "write it like apps/v1")
-    return value
+    advice = "write it like apps/v1"
+    return each.matching("apiVersion", _API_VERSION, "no group and version", advice, required=True)

@@ -87,6 +87,15 @@ class Reader:
             return default
         return value
 
+    def matching(
+        self, name: str, pattern: re.Pattern[str], what: str, advice: str, *, default: str = "", required: bool = False
+    ) -> str:
+        """A text that the whole `pattern` fits; else it is a fault, that it `is {what}`."""
+        value = self.text(name, required=required) or default
+        if value and not pattern.fullmatch(value):
+            self.fault(name, f"{value!r} is {what}", advice)
+        return value
+
     def boolean(self, name: str, *, default: bool) -> bool:
         """A boolean."""
         value = self.raw(name)

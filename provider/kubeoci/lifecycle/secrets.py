@@ -57,11 +57,7 @@ def server(call: Call, keeper: Keeper, where: str) -> Rest:
 def absent(call: Call, where: str, what: str) -> NoReturn:
     """There is no `what`: pending in a preview, an error in an update."""
     advice = "make it first, or correct the name"
-    put_off(call, what, InputError("input.invalid", f"there is no {what}", where=where, advice=advice))
-
-
-def put_off(call: Call, key: str, error: KubeociError) -> NoReturn:
-    """Raise `Pending` in the first process of a command that meets `key`, and in the next the error itself."""
-    if memory.is_second_look(call, key):
+    error = InputError("input.invalid", f"there is no {what}", where=where, advice=advice)
+    if memory.is_second_look(call, what):
         raise error
     raise Pending(error)

@@ -236,10 +236,7 @@ def _ignore(reader: Reader) -> tuple[str, ...]:
 
 
 def _created(reader: Reader) -> str:
-    created = reader.text("created")
-    if created and not _CREATED.fullmatch(created):
-        reader.fault("created", f"{created!r} is no UTC time", "write it like 2026-01-31T12:00:00Z")
-    return created
+    return reader.matching("created", _CREATED, "no UTC time", "write it like 2026-01-31T12:00:00Z")
 
 
 def _ref(reader: Reader) -> Ref:
@@ -285,7 +282,6 @@ def _common_metadata(reader: Reader) -> CommonMetadata:
     if section is None:
         return commonmetadata.NONE
     labels, annotations = section.table("labels"), section.table("annotations")
-    reader.pending |= {"commonMetadata"} if section.pending else set()
     try:
         return CommonMetadata(labels, annotations)
     except ExceptionGroup as error:

@@ -59,8 +59,7 @@ def read(reader: Reader) -> Sign | None:
         formats=section.texts("formats", ("bundle",)),
         annotations=section.table("annotations"),
     )
-    if section.pending:
-        reader.pending.add("sign")
+    if section.pending:  # so `sign` is pending in `reader` as well
         return None
     _check_ways(section, is_keyless=is_keyless)
     _check_formats(section, found)

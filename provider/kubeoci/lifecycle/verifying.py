@@ -20,6 +20,8 @@ from kubeoci.lifecycle.inputs import Reader
 from kubeoci.lifecycle.secrets import Keeper
 from kubeoci.lifecycle.values import Value
 from kubeoci.registry.protocols import Place, Store
+from kubeoci.trust.evidence import Reason
+from kubeoci.trust.faults import NoMatch
 
 if TYPE_CHECKING:
     from kubeoci.trust.policy import KeylessPolicy, KeyPolicy
@@ -32,7 +34,6 @@ _INPUTS: Final = ("provider", *_KEYS, *_KEYLESS, *_CLAIMS)
 _PUBLIC: Final = ".pub"
 _ROOT: Final = "trusted_root.json"  # as Flux names it
 _PROMISED: Final = "promised"
-_BY_KEY: Final = "kind"  # the reason against a signature that was made with a key, where identities are wanted
 _NAMES: Final = {
     "signature_manifest": "signatureManifest",
     "policy_hash": "policyHash",
@@ -92,8 +93,7 @@ def read(reader: Reader) -> Verify | None:
         reference=section.text("reference") if section.raw("reference") is not None else None,
         formats=section.texts("formats") if section.raw("formats") is not None else None,
     )
-    if section.pending:
-        reader.pending.add("verify")
+    if section.pending:  # so `verify` is pending in `reader` as well
         return None
     _check_sources(section, found)
     _check_parts(section, found)
@@ -162,10 +162,9 @@ def _may_come(call: Call, policy: "KeyPolicy | KeylessPolicy", what: Signed, err
     signers, keys = cast("list[str]", promised["signers"]), getattr(policy, "keys", ())
     if keys:
         return not {key.fingerprint for key in keys}.isdisjoint(signers)
-    attempts = getattr(
-        error, "attempts", ()
-    )  # whom a token names is known once it signs: so none may be Sigstore's yet
-    return "keyless" in signers and all(attempt.reason == _BY_KEY for attempt in attempts)
+    # whom a token names is known once it signs: so nothing there may be signed without a key yet
+    attempts = error.attempts if isinstance(error, NoMatch) else ()
+    return "keyless" in signers and all(attempt.reason is Reason.KIND for attempt in attempts)
 
 
 def _policy(call: Call, given: Verify, keeper: Keeper) -> "KeyPolicy | KeylessPolicy":
@@ -202,11 +201,10 @@ def _of_secret(call: Call, given: Verify, keeper: Keeper) -> dict[str, str]:
 
 def _identities(section: Reader) -> tuple[tuple[str, str], ...]:
     """`matchOIDCIdentity` as pairs; each has both halves, or the other one would match anybody."""
-    found = []
-    for each in section.sections("matchOIDCIdentity", ("issuer", "subject")):
-        found.append((each.text("issuer", required=True), each.text("subject", required=True)))
-        section.pending |= each.pending
-    return tuple(found)
+    return tuple(
+        (each.text("issuer", required=True), each.text("subject", required=True))
+        for each in section.sections("matchOIDCIdentity", ("issuer", "subject"))
+    )
 
 
 def _check_sources(section: Reader, found: Verify) -> None:
