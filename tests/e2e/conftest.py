@@ -2,16 +2,15 @@
 """What end-to-end tests share: one rig per session, recorders before it, and Pulumi projects on it."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from e2e.others import had
 from e2e.recorder import Recorder, before_cluster, before_registry
 from project import Project
 from rig import Rig
-from toolbox import ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,13 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def rig() -> Iterator[Rig]:
     """Two registries, one of them private, and a cluster. Without the programs tests are skipped, but not in CI."""
     with contextlib.ExitStack() as stack:
-        try:
-            started = stack.enter_context(Rig(private=True))
-        except ToolError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(str(error))
-        yield started
+        yield had(lambda: stack.enter_context(Rig(private=True)))
 
 
 @pytest.fixture

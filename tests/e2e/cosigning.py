@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import toolbox
-from e2e.others import Service
+from e2e.others import Service, had
 from kubeoci import digest as digests
 from kubeoci import reference
 from kubeoci.artifact import MANIFEST, Descriptor, canonical
@@ -27,7 +26,6 @@ from kubeoci.trust.policy import KeyPolicy
 from kubeoci.trust.sign import SignatureRecord, sign
 from kubeoci.trust.signers import KeySigner
 from kubeoci.trust.verify import verify
-from toolbox import ToolError
 
 PASSWORD = "between us"
 VERSIONS = {"cosign": 3, "cosign2": 2}
@@ -133,16 +131,6 @@ def made(service: Service, name: str, folder: Path) -> Place:
     registry.put_blob(repository, _EMPTY, lambda: BytesIO(b"{}"))
     registry.put_manifest(repository, digests.of(raw), raw, MANIFEST)
     return Place(registry, repository, Descriptor(MANIFEST, digests.of(raw), len(raw)))
-
-
-def had(get):  # noqa: ANN001, ANN201 - whatever the function gives
-    """What `get` gives; a program that cannot be had skips the test, but not in CI."""
-    try:
-        return get()
-    except ToolError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 def cosign(name: str, folder: Path) -> Cosign:

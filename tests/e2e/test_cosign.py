@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.cosigning import PASSWORD, VERSIONS, Pair, Pairs, Place, cosign, had, made
+from e2e.cosigning import PASSWORD, VERSIONS, Pair, Pairs, Place, cosign, made
 from e2e.others import KINDS as ALL_KINDS
-from e2e.others import Services, services
+from e2e.others import Services, had, services
 from kubeoci.errors import TrustError
 from kubeoci.trust import keys
 from kubeoci.trust.policy import FORMATS

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from e2e.cosigning import Cosign, Pairs, Place, cosign, flags, had, made
+from e2e.cosigning import Cosign, Pairs, Place, cosign, flags, made
 from e2e.others import Services as Registries
-from e2e.others import services
+from e2e.others import had, services
 from kubeoci.errors import TrustError
 from kubeoci.trust import authorities, roots, tokens
 from kubeoci.trust.evidence import Evidence

@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from e2e.others import KINDS, Crane, Oras, Service, Services, services
+from e2e.others import KINDS, Crane, Oras, Service, Services, had, services
 from kubeoci import archive, artifact, reference, tree
 from kubeoci import digest as digests
 from kubeoci.artifact import Artifact, Descriptor
@@ -24,7 +23,6 @@ from kubeoci.registry.copy import End, promote
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Registry, Shared
 from kubeoci.registry.transport import Settings
-from toolbox import ToolError
 
 Other: TypeAlias = type[Crane] | type[Oras]
 TREE = tree.of(
@@ -52,16 +50,6 @@ def everywhere() -> Iterator[Services]:
 def service(everywhere: Services, kind: str) -> Service:
     """A registry of one kind; without its program the test is skipped, but not in CI."""
     return had(lambda: everywhere[kind])
-
-
-def had(get):  # noqa: ANN001, ANN201 - whatever the function gives
-    """What `get` gives; a program that cannot be had skips the test, but not in CI."""
-    try:
-        return get()
-    except ToolError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 def layer_file(folder: Path) -> Path:

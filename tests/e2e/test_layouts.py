@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import toolbox
-from e2e.others import Crane, Oras, Service, run, services
+from e2e.others import Crane, Oras, Service, had, run, services
 from kubeoci import archive, artifact, reference, tree
 from kubeoci import digest as digests
 from kubeoci.artifact import MANIFEST, Artifact, Descriptor, canonical
@@ -23,7 +23,6 @@ from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.push import push
 from kubeoci.registry.remote import Shared
-from toolbox import ToolError
 
 TREE = tree.of({"a.yaml": b"kind: ConfigMap\n", "deep/run.sh": b"#!/bin/sh\n"}, {"deep/run.sh"})
 TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -36,13 +35,8 @@ Do = Callable[..., bytes]
 def service() -> Iterator[Service]:
     """An open registry. Without the programs tests are skipped, but not in CI."""
     with services() as started:
-        try:
-            toolbox.locate(["crane", "oras"])
-            yield started["plain"]
-        except ToolError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(str(error))
+        had(lambda: toolbox.locate(["crane", "oras"]))
+        yield had(lambda: started["plain"])
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 """Folders in the OCI image layout: what the tests put there, and how they look at it."""
 
 import json
+import os
 from io import BytesIO
 from pathlib import Path
 
 from kubeoci import artifact, digest
 from kubeoci.archive import Layer
 from kubeoci.artifact import MANIFEST, Artifact, Descriptor, canonical
+from kubeoci.registry.cache import Cache
 from kubeoci.registry.entries import REF_NAME
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
@@ -63,3 +65,10 @@ def attach(layouts: Layouts, place: Folder, subject: Artifact, blob: bytes = b"s
     fields = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "a/sig", "config": EMPTY.document()}
     fields |= {"subject": Descriptor(MANIFEST, subject.digest, len(subject.manifest)).document()}
     return layouts.attach(place, canonical({**fields, "layers": [layer.document()], "annotations": {"n": "1"}}))
+
+
+def machine(home: Path, **settings: object) -> Layouts:
+    """A client with an empty cache of its own below `home`, as another machine has it."""
+    folder = home / f"cache-{os.urandom(4).hex()}"
+    folder.mkdir()
+    return Layouts(Cache(folder), **settings)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from kubeoci import artifact, digest
 from kubeoci.artifact import INDEX, MANIFEST, Descriptor
 from kubeoci.errors import KubeociError, RegistryError, Stopped
 from kubeoci.registry import folder
-from kubeoci.registry.cache import Cache
 from kubeoci.registry.entries import REF_NAME
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.transport import Limits
-from simulator.folders import LAYER, blob, make, named, rewrite, send
+from simulator.folders import LAYER, blob, machine, make, named, rewrite, send
 
 
 @pytest.fixture
@@ -37,13 +37,7 @@ def place(root: Path) -> Folder:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Callable[..., Layouts]:
     """A client with an empty cache of its own, as another machine has it."""
-
-    def make_one(**settings: object) -> Layouts:
-        folder = tmp_path / f"cache-{os.urandom(4).hex()}"
-        folder.mkdir()
-        return Layouts(Cache(folder), **settings)  # type: ignore[arg-type]
-
-    return make_one
+    return partial(machine, tmp_path)
 
 
 def test_first_push_makes_a_layout(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:

@@ -2,10 +2,10 @@
 """kubeoci.registry.layout: what belongs to an artifact of a folder, and what goes with it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -15,11 +15,10 @@ from kubeoci import digest
 from kubeoci.artifact import INDEX, MANIFEST, Descriptor, canonical
 from kubeoci.errors import RegistryError, Stopped
 from kubeoci.registry import layout
-from kubeoci.registry.cache import Cache
 from kubeoci.registry.layout import Layouts
 from kubeoci.registry.protocols import Folder
 from kubeoci.registry.transport import Limits
-from simulator.folders import EMPTY, LAYER, attach, bare, blob, files, make, named, rewrite, send
+from simulator.folders import EMPTY, LAYER, attach, bare, blob, files, machine, make, named, rewrite, send
 
 
 @pytest.fixture
@@ -37,13 +36,7 @@ def place(root: Path) -> Folder:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Callable[..., Layouts]:
     """A client with an empty cache of its own, as another machine has it."""
-
-    def make_one(**settings: object) -> Layouts:
-        folder = tmp_path / f"cache-{os.urandom(4).hex()}"
-        folder.mkdir()
-        return Layouts(Cache(folder), **settings)  # type: ignore[arg-type]
-
-    return make_one
+    return partial(machine, tmp_path)
 
 
 def test_attached_is_listed(root: Path, place: Folder, fresh: Callable[..., Layouts]) -> None:
