@@ -4,10 +4,13 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kubeoci.cluster import inventory
 from kubeoci.cluster.answers import Refused, refusal
+from kubeoci.cluster.claim import Claim
 from kubeoci.cluster.inventory import PART_OF, Entry
 from kubeoci.cluster.target import Outcome
 from kubeoci.errors import ClusterError
@@ -27,6 +30,7 @@ from simulator.shop import (
 )
 
 SHOP = (NAMESPACE, FLAGS, WEB)
+CLAIM = FINAL = f"PATCH {PARENT_PATH}?force=true"
 
 
 @pytest.fixture
@@ -102,10 +106,10 @@ def test_second_apply_writes_nothing(cluster: ClusterSimulator) -> None:
 
 
 def test_edit_is_one_dry_run_and_one_write(cluster: ClusterSimulator) -> None:
-    """Nothing but the edited object is written, not even the inventory."""
+    """Nothing but the edited object is written, between a claim in the inventory and its end."""
     first = up(cluster, *SHOP)
     outcome = up(cluster, NAMESPACE, FLAGS.replace("red", "blue"), WEB, recorded=first.inventory)
-    assert [f"PATCH {FLAGS_PATH}"] == cluster.writes()
+    assert [CLAIM, f"PATCH {FLAGS_PATH}", FINAL] == cluster.writes()
     assert ["Namespace/shop unchanged", "ConfigMap/shop/flags configured", "Deployment/shop/web unchanged"] == [
         str(change) for change in outcome.changes
     ]
@@ -126,7 +130,7 @@ def test_ownership_alone_is_taken_once(cluster: ClusterSimulator) -> None:
     documents = (NAMESPACE, FLAGS.replace("{color: red}", "{color: red, size: big}"), WEB)
     outcome = up(cluster, *documents)
     assert "ConfigMap/shop/flags unchanged (field ownership)" in [str(change) for change in outcome.changes]
-    assert [f"PATCH {FLAGS_PATH}"] == cluster.writes()
+    assert [CLAIM, f"PATCH {FLAGS_PATH}", FINAL] == cluster.writes()
     up(cluster, *documents)
     assert [] == cluster.writes()
 
@@ -194,7 +198,7 @@ def test_immutable_field_is_replaced_with_force(cluster: ClusterSimulator) -> No
     assert before is not None
     assert after is not None
     assert before["metadata"]["uid"] != after["metadata"]["uid"]
-    assert [f"DELETE {WEB_PATH}", f"PATCH {WEB_PATH}", f"PATCH {PARENT_PATH}?force=true"] == cluster.writes()
+    assert [CLAIM, f"DELETE {WEB_PATH}", f"PATCH {WEB_PATH}", FINAL] == cluster.writes()
     assert () == outcome.reasons
 
 
@@ -215,6 +219,59 @@ def test_other_run_is_noticed(cluster: ClusterSimulator) -> None:
     with pytest.raises(ClusterError, match=r"somebody else changed the inventory"):
         up(cluster, *SHOP, SECRET)
     assert 1 == len(cluster.writes())
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_runs_at_once_one_writes(
+    cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch, *, is_first: bool
+) -> None:
+    """Both have read before either writes; the loser writes nothing at all, also where the entries stay the same."""
+    if not is_first:
+        up(cluster, *SHOP)
+    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    cluster.requests.clear()
+    door = threading.Barrier(2)
+    monkeypatch.setattr("kubeoci.cluster.apply.check", lambda *_: door.wait())
+    edited = load(FLAGS.replace("red", "blue"), WEB.replace("web:1", "web:2"))
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(target(cluster).apply, edited, (), revision=name) for name in ("r2", "r3")]
+    told = [error for error in (run.exception() for run in runs) if error]
+    assert ["cluster.busy"] == [error.code for error in told if isinstance(error, ClusterError)]
+    objects = [request for request in cluster.writes() if "/secrets" not in request]
+    assert [f"PATCH {FLAGS_PATH}", f"PATCH {WEB_PATH}"] == sorted(objects)
+
+
+def test_run_that_comes_later_is_told_who_is_at_work(cluster: ClusterSimulator) -> None:
+    """It writes nothing, and neither does a destroy."""
+    up(cluster, *SHOP)
+    claim = Claim.make(60.0)
+    meta = cluster.at(PARENT_PATH)
+    assert meta is not None
+    parent = inventory.read_parent(meta)
+    cluster.put(inventory.parent_body("app", "default", parent.entries, parent.revisions, claim))
+    cluster.requests.clear()
+    with pytest.raises(ClusterError, match=f"another run is at work on this inventory: process {claim.pid} on "):
+        up(cluster, *SHOP)
+    with pytest.raises(ClusterError, match="another run is at work"):
+        target(cluster).destroy(())
+    assert [] == cluster.writes()
+    claim.release()
+    up(cluster, *SHOP)
+    assert [FINAL] == cluster.writes()
+
+
+def test_stopped_run_says_that_it_is_over(cluster: ClusterSimulator) -> None:
+    """The next run, on another machine, need not wait."""
+    stop = threading.Event()
+    cluster.unready.add("web")
+    threading.Timer(0.3, stop.set).start()
+    target(cluster, stop).apply(load(*SHOP), (), revision="r1")
+    body = cluster.at(PARENT_PATH)
+    assert body is not None
+    assert (None, 3) == (
+        inventory.read_parent(body).claim,
+        sum(bool(e.uid) for e in inventory.read_parent(body).entries),
+    )
 
 
 def test_inventory_of_others_is_refused(cluster: ClusterSimulator) -> None:

@@ -44,9 +44,13 @@ def without_flags(cluster: ClusterSimulator, recorded: tuple[Entry, ...] = (), *
 
 
 def test_removed_object_is_deleted(cluster: ClusterSimulator) -> None:
-    """One DELETE, then the inventory without it."""
+    """The claim, one DELETE, then the inventory without it."""
     outcome = without_flags(cluster)
-    assert [f"DELETE {FLAGS_PATH}", f"PATCH {PARENT_PATH}?force=true"] == cluster.writes()
+    assert [
+        f"PATCH {PARENT_PATH}?force=true",
+        f"DELETE {FLAGS_PATH}",
+        f"PATCH {PARENT_PATH}?force=true",
+    ] == cluster.writes()
     assert "ConfigMap/shop/flags deleted" == str(outcome.changes[-1])
     assert FLAGS_ID not in {entry.id for entry in outcome.inventory}
 
@@ -149,9 +153,10 @@ def test_down_api_service_is_unknown_not_gone(cluster: ClusterSimulator) -> None
 
 
 def test_destroy_leaves_nothing(cluster: ClusterSimulator) -> None:
-    """Objects in reverse order, then the inventory."""
+    """The claim, objects in reverse order, then the inventory."""
     outcome = target(cluster).destroy(())
     assert [
+        f"PATCH {PARENT_PATH}?force=true",
         f"DELETE {WEB_PATH}",
         f"DELETE {FLAGS_PATH}",
         "DELETE /api/v1/namespaces/shop",

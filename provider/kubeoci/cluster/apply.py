@@ -2,6 +2,7 @@
 """Make the cluster as desired, so that a kill at any moment leaves nothing that the next run does not know.
 
 The order: the inventory with old and new entries, the objects stage by stage, waiting, pruning, the final inventory.
+Of two runs at once only one can claim the inventory; the other stops before it writes an object.
 """
 
 import threading
@@ -37,18 +38,20 @@ def apply(site: Site, desired: Sequence[Object], recorded: Iterable[Entry], *, r
     site.start_clock()
     expressions.judges(site.settings.health_check_exprs)  # raises for what would be read too late otherwise
     found = look(site, desired, recorded)
+    found.parent.check_free()
     check(site, desired, found)
     run = _Run(site, desired, found)
     try:
         run.begin()
-    except KubeociError as error:
+        if all(run.stage(number, stage) for number, stage in enumerate(order.stages(desired))) and run.wait():
+            run.prune()
+        run.finish(revision)
+    except KubeociError as error:  # the inventory could not be claimed
         if not run.written:
             raise
         run.faults.append(error)
-        return run.outcome()
-    if all(run.stage(number, stage) for number, stage in enumerate(order.stages(desired))) and run.wait():
-        run.prune()
-    run.finish(revision)
+    finally:
+        found.parent.release()
     return run.outcome()
 
 
@@ -82,7 +85,13 @@ class _Run:
         home = ObjectId("", "Namespace", "", self.site.settings.namespace)
         if home.name in self.found.absent:
             self._one(next(item for item in self.desired if item.id == home))
-        self.written |= self.found.parent.write(self.entries.values(), self.found.parent.revisions)
+        known = {entry.id: entry.version for entry in self.found.parent.entries}
+        if not self.found.parent.found or known != {entry.id: entry.version for entry in self.entries.values()}:
+            self._claim()
+
+    def _claim(self) -> None:
+        """Before anything is written: an unchanged set is never claimed."""
+        self.written |= self.found.parent.claim(self.entries.values())
 
     def stage(self, number: int, stage: Sequence[Object]) -> bool:
         """Apply one stage and wait for what later ones need. Whether the next one may start."""
@@ -94,6 +103,8 @@ class _Run:
             for item, result in zip(due, attempt(self._one, due, WRITERS), strict=True):
                 if isinstance(result, KubeociError):
                     self._note(item, result)
+            if self.found.parent.refusal:
+                raise self.found.parent.refusal
         if len(self.faults) == before and number < 2 and stage:  # noqa: PLR2004 - the last stage is waited for later
             self._settle(stage)
         return len(self.faults) == before
@@ -118,7 +129,10 @@ class _Run:
             self._forget(old, [])
             return
         self.site.start_clock()
-        done = prune.delete(self.site, prune.decide(self.site, old, self.found.live, wanted))
+        decisions = prune.decide(self.site, old, self.found.live, wanted)
+        if any(item.action is Action.DELETED for item in decisions):
+            self._claim()
+        done = prune.delete(self.site, decisions)
         self._forget(old, done.left)
         self.deletions += done.changes
         self.faults += done.faults
@@ -161,6 +175,8 @@ class _Run:
 
     def _send(self, item: Object, verdict: Verdict, live: Body | None) -> Body:
         kind, wanted = self.site.mapper.resolve(*item.gvk), verdict.body or item.body
+        if self.found.parent.found:  # else this is the namespace that the inventory will be in
+            self._claim()
         if verdict.action is Action.RECREATED and live:
             self._remove(kind, item, live)
         self.site.rest.check()

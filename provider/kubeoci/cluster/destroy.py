@@ -12,7 +12,7 @@ from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.parent import ParentStore
 from kubeoci.cluster.prune import Decision, Pruned
 from kubeoci.cluster.site import Outcome, Site
-from kubeoci.errors import ClusterError, KubeociError
+from kubeoci.errors import ClusterError, KubeociError, Stopped
 from kubeoci.identity import ObjectId
 
 
@@ -23,14 +23,25 @@ def destroy(site: Site, recorded: Iterable[Entry]) -> Outcome:
     """
     site.start_clock()
     parent = ParentStore(site)
+    parent.check_free()
     entries = inventory.union(parent.entries, recorded)
     found = live.read(site, {entry.id: entry.version for entry in entries}, [entry.id for entry in entries])
     site.masks = Masks(found.bodies.values())
+    if parent.found and found.bodies:
+        parent.claim(entries)
+    try:
+        return _destroy(site, entries, found, parent)
+    finally:
+        parent.release()
+
+
+def _destroy(site: Site, entries: Sequence[Entry], found: Live, parent: ParentStore) -> Outcome:
     done, last = _clear(site, entries, found)
     unknown = [change.subject.short for change in done.changes if change.action is Action.UNKNOWN]
     done.faults += [ClusterError("cluster.incomplete", "its API service is down", where=name) for name in unknown]
     if done.faults or done.left:
         done.left += [item.entry for item in last]
+        _keep(site, parent, done)
     else:
         _finish(site, parent, last, done)
     code, reasons = tell(done.faults, 0)
@@ -45,6 +56,16 @@ def _clear(site: Site, entries: Sequence[Entry], found: Live) -> tuple[Pruned, l
     decisions = prune.decide(site, entries, found, {}, keeps_parent=False)
     last = [item for item in decisions if item.entry.id == home and item.action is Action.DELETED]
     return prune.delete(site, [item for item in decisions if item not in last]), last
+
+
+def _keep(site: Site, parent: ParentStore, done: Pruned) -> None:
+    """Write down what is left, and that nobody works on it any more."""
+    if not parent.found:
+        return
+    try:
+        done.written |= parent.write(done.left, parent.revisions)
+    except KubeociError as error:
+        done.faults.append(error if isinstance(error, Stopped) else site.fault("the inventory", error))
 
 
 def _finish(site: Site, parent: ParentStore, last: Sequence[Decision], done: Pruned) -> None:

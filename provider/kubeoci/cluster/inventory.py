@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import kubeoci
+from kubeoci.cluster.claim import Claim
 from kubeoci.errors import ClusterError
 from kubeoci.identity import ObjectId
 
@@ -65,13 +66,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A parent as it is in the cluster. `tooling` is who wrote it last: `kubeoci/v0.1.0`."""
+    """A parent as it is in the cluster. `tooling` is who wrote it last: `kubeoci/v0.1.0`; `claim` who works on it."""
 
     entries: tuple[Entry, ...]
     revisions: tuple[dict[str, Any], ...]
     resource_version: str
     tooling: str
     uid: str
+    claim: Claim | None = None
 
 
 def applyset_id(name: str, namespace: str) -> str:
@@ -95,14 +97,19 @@ def union(old: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def parent_body(
-    name: str, namespace: str, entries: Iterable[Entry], revisions: Sequence[Mapping[str, Any]]
+    name: str,
+    namespace: str,
+    entries: Iterable[Entry],
+    revisions: Sequence[Mapping[str, Any]],
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """The Secret to apply. The same arguments give the same bytes; of `revisions` the last ten are kept.
 
     Raises ClusterError (`cluster.inventory`) when the list would not fit into a Secret.
     """
     kept = sorted(set(entries))
-    packed = _pack({"entries": [entry.plain() for entry in kept], "revisions": list(revisions[-MAX_REVISIONS:])})
+    plain = {"entries": [entry.plain() for entry in kept], "revisions": list(revisions[-MAX_REVISIONS:])}
+    packed = _pack(plain | ({"claim": claim.plain()} if claim else {}))
     if len(packed) > MAX_PARENT_BYTES:
         raise ClusterError(
             "cluster.inventory",
@@ -137,6 +144,7 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
         plain = _unpack(body["data"][_KEY])
         entries = tuple(sorted(Entry.read(value) for value in plain["entries"]))
         revisions = tuple(plain["revisions"])
+        claim = Claim.read(plain["claim"]) if "claim" in plain else None
     except (LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise ClusterError(
             "cluster.inventory",
@@ -144,7 +152,7 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
             where=place,
             advice="restore the Secret from a backup; without it nothing is pruned",
         ) from error
-    return Parent(entries, revisions, meta.get("resourceVersion", ""), tooling, meta.get("uid", ""))
+    return Parent(entries, revisions, meta.get("resourceVersion", ""), tooling, meta.get("uid", ""), claim)
 
 
 def _check_owner(meta: Mapping[str, Any], tooling: str, place: str) -> None:

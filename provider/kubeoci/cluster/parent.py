@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inventory's copy in the cluster, read and written so that two runs at once notice each other."""
 
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from kubeoci.cluster import inventory
 from kubeoci.cluster.answers import Refused
+from kubeoci.cluster.claim import Claim
 from kubeoci.cluster.inventory import Entry, Parent
 from kubeoci.cluster.mapper import Kind
-from kubeoci.cluster.site import Body, Site
-from kubeoci.errors import ClusterError
+from kubeoci.cluster.rest import Rest
+from kubeoci.cluster.site import GRACE_SECONDS, Body, Site
+from kubeoci.errors import ClusterError, KubeociError
 
 _SECRETS = Kind("", "v1", "Secret", "secrets", namespaced=True)
 
 
+_LAST_SECONDS = 5.0
+_RUNS = 2  # the clock is started twice: to apply and wait, and to delete
+
+
 class ParentStore:
-    """The ApplySet parent of one inventory. Every write carries the resourceVersion that was read before."""
+    """The ApplySet parent of one inventory. Every write carries the resourceVersion that was read before.
+
+    `refusal` is why it could not be claimed: then nothing may be written at all.
+    """
 
     def __init__(self, site: Site) -> None:
         """Reads the parent. Raises ClusterError `cluster.owned` for a Secret of somebody else."""
@@ -25,6 +36,9 @@ class ParentStore:
         self._path = _SECRETS.path(settings.namespace, settings.inventory_name)
         body = site.rest.get(self._path)
         self.found: Parent | None = inventory.read_parent(body) if body else None
+        self.refusal: KubeociError | None = None
+        self._claim: Claim | None = None
+        self._lock = threading.Lock()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -36,23 +50,48 @@ class ParentStore:
         """The revisions that were applied, newest last."""
         return self.found.revisions if self.found else ()
 
+    def check_free(self) -> None:
+        """Raise ClusterError `cluster.busy` while another run works on this inventory."""
+        claim = self.found.claim if self.found else None
+        if claim and claim != self._claim and claim.is_live():
+            raise self._busy(f"another run is at work on this inventory: {claim}")
+
+    def claim(self, entries: Iterable[Entry]) -> bool:
+        """Write down, before the first object is written, that this run is at work and what may exist from now on.
+
+        Sends one request however often it is called, from any thread; whether this call sent it. Raises what the
+        first call raised: ClusterError `cluster.busy` when another run was quicker.
+        """
+        with self._lock:
+            if self.refusal:
+                raise self.refusal
+            if self._claim:
+                return False
+            claim = Claim.make(_RUNS * (self._site.settings.timeout_seconds + GRACE_SECONDS))
+            try:
+                self._put(entries, self.revisions, claim)
+            except KubeociError as error:
+                claim.release()
+                self.refusal = error
+                raise
+            self._claim = claim
+            return True
+
+    def release(self) -> None:
+        """The run of this process is over, also when nobody could be told."""
+        if self._claim:
+            self._claim.release()
+
     def write(self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]]) -> bool:
-        """Bring the parent to this content; False when it has it already, then nothing is sent.
+        """Bring the parent to this content, without a claim; False when it is like that already: nothing is sent.
 
         Raises ClusterError `cluster.busy` when somebody else wrote since it was read.
         """
         wanted, history = tuple(sorted(set(entries))), list(revisions)
-        if self.found and self.found.entries == wanted and list(self.found.revisions) == history:
+        same = self.found and (self.found.entries, list(self.found.revisions)) == (wanted, history)
+        if self.found and same and self.found.claim is None:
             return False
-        settings, manager = self._site.settings, self._site.manager
-        body = inventory.parent_body(settings.inventory_name, settings.namespace, wanted, history)
-        try:
-            reply = self._send(body, manager)
-        except Refused as error:
-            if error.status == HTTPStatus.CONFLICT:
-                raise self._busy() from error
-            raise
-        self.found = inventory.read_parent(reply)
+        self._put(wanted, history)
         return True
 
     def delete(self) -> bool:
@@ -68,17 +107,40 @@ class ParentStore:
         self.found = None
         return True
 
-    def _send(self, body: Body, manager: str) -> Body:
-        if not self.found:
-            return self._site.rest.create(_SECRETS.collection(self._site.settings.namespace), body, manager=manager)
-        meta = {**body["metadata"], "resourceVersion": self.found.resource_version}
-        return self._site.rest.apply(self._path, {**body, "metadata": meta}, manager=manager, force=True)
+    def _put(
+        self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]], claim: Claim | None = None
+    ) -> None:
+        settings = self._site.settings
+        body = inventory.parent_body(settings.inventory_name, settings.namespace, entries, list(revisions), claim)
+        try:
+            reply = self._send(body, self._rest())
+        except Refused as error:
+            if error.status == HTTPStatus.CONFLICT:
+                raise self._busy() from error
+            raise
+        self.found = inventory.read_parent(reply)
 
-    def _busy(self) -> ClusterError:
+    def _rest(self) -> Rest:
+        """The server; a run that was stopped, or ran out of time, has a little left to say that it is over."""
+        if not self._claim:
+            return self._site.rest
+        rest = self._site.rest.fork(threading.Event())
+        until = 0.0 if self._site.stop.is_set() else self._site.rest.deadline
+        rest.deadline = max(until, time.monotonic() + _LAST_SECONDS)
+        return rest
+
+    def _send(self, body: Body, rest: Rest) -> Body:
+        manager = self._site.manager
+        if not self.found:
+            return rest.create(_SECRETS.collection(self._site.settings.namespace), body, manager=manager)
+        meta = {**body["metadata"], "resourceVersion": self.found.resource_version}
+        return rest.apply(self._path, {**body, "metadata": meta}, manager=manager, force=True)
+
+    def _busy(self, what: str = "somebody else changed the inventory during this run") -> ClusterError:
         settings = self._site.settings
         return ClusterError(
             "cluster.busy",
-            "somebody else changed the inventory during this run",
+            what,
             where=f"Secret/{settings.namespace}/{settings.inventory_name}",
             advice="wait until the other run has ended, then run again",
         )

@@ -117,9 +117,9 @@ class Rest:
         """The URL of the server, for messages."""
         return self._link.login.server
 
-    def fork(self) -> "Rest":
-        """The same connections for one more operation, with a deadline and warnings of its own."""
-        return Rest(self._link, stop=self._stop)
+    def fork(self, stop: threading.Event | None = None) -> "Rest":
+        """The same connections for one more operation, with a deadline and warnings, maybe a `stop`, of its own."""
+        return Rest(self._link, stop=stop or self._stop)
 
     def get(self, path: str) -> Body | None:
         """One object, or None when it, or the namespace it would be in, does not exist."""
