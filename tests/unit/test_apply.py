@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from kubeoci.cluster import inventory
 from kubeoci.cluster.answers import Refused, refusal
 from kubeoci.cluster.claim import Claim
 from kubeoci.cluster.inventory import PART_OF, Entry
+from kubeoci.cluster.judge import judge
 from kubeoci.cluster.target import Outcome
 from kubeoci.errors import ClusterError
 from simulator.cluster import ClusterSimulator, Fault
@@ -239,6 +241,36 @@ def test_of_two_runs_at_once_one_writes(
     assert ["cluster.busy"] == [error.code for error in told if isinstance(error, ClusterError)]
     objects = [request for request in cluster.writes() if "/secrets" not in request]
     assert [f"PATCH {FLAGS_PATH}", f"PATCH {WEB_PATH}"] == sorted(objects)
+
+
+@pytest.mark.parametrize("conflicts", ["smart", "force", "fail"])
+def test_object_that_another_stack_made_meanwhile_stays_theirs(
+    cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch, conflicts: str
+) -> None:
+    """Two inventories want the same new object: who comes second is told, however conflicts are settled."""
+    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    other = target(cluster, inventory_name="other")
+    monkeypatch.setattr("kubeoci.cluster.apply.check", lambda *_: None)
+    real = judge
+    met = []
+
+    def late(*given: Any) -> Any:  # noqa: ANN401 - as judge
+        verdict = real(*given)
+        if not met:
+            met.append(given)
+            other.apply(load(FLAGS), (), revision="r1")
+        return verdict
+
+    monkeypatch.setattr("kubeoci.cluster.apply.judge", late)
+    outcome = up(cluster, FLAGS.replace("red", "blue"), conflicts=conflicts)
+    assert "cluster.owned" == outcome.code
+    assert "took it for another inventory just now" in outcome.reasons[0]
+    body = cluster.at(FLAGS_PATH)
+    assert body is not None
+    assert ("red", inventory.applyset_id("other", "default")) == (
+        body["data"]["color"],
+        body["metadata"]["labels"][PART_OF],
+    )
 
 
 def test_run_that_comes_later_is_told_who_is_at_work(cluster: ClusterSimulator) -> None:

@@ -181,10 +181,12 @@ class _Run:
             self._remove(kind, item, live)
         self.site.rest.check()
         self.written = True
-        result = offer(self.site, kind, item.id, wanted, force=verdict.force).result
+        # what is not ours yet may have become somebody's since the dry-run: nothing of it is forced unasked
+        force = verdict.force and live is not None and marks.is_ours(live, self.site.applyset)
+        result = offer(self.site, kind, item.id, wanted, force=force).result
         if is_leaving(result):  # somebody deletes it just now: what was applied goes with it
             self._remove(kind, item, result)
-            result = offer(self.site, kind, item.id, wanted, force=verdict.force).result
+            result = offer(self.site, kind, item.id, wanted).result
         return result
 
     def _remove(self, kind: Kind, item: Object, live: Body) -> None:

@@ -3,6 +3,7 @@
 
 *smart*, the rule of kluctl: what a person changed by hand with kubectl and the like is taken back; what a controller
 owns, such as the replicas of an autoscaler, is left to it and leaves our body. *force* takes all, *fail* nothing.
+Our own label is never fought for: who has it took the object since we looked.
 """
 
 import copy
@@ -14,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from kubeoci.cluster.answers import Cause, Refused
+from kubeoci.cluster.inventory import PART_OF
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.site import Body, Site
 from kubeoci.errors import ClusterError
@@ -22,6 +24,7 @@ from kubeoci.identity import ObjectId
 _MANAGER = re.compile(r'conflict with "([^"]*)"')
 _ELEMENT = re.compile(r'\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _PAIR = re.compile(r'([^=,]*)=("(?:[^"\\]|\\.)*"|[^,]*)')
+_LABEL = f".metadata.labels.{PART_OF}"
 _BY_HAND = ("kubectl", "kluctl")
 _ALSO_BY_HAND = frozenset({"rancher", "k9s", "before-first-apply"})
 
@@ -42,7 +45,8 @@ class Offer:
 def offer(site: Site, kind: Kind, ident: ObjectId, body: Body, *, force: bool = False, dry_run: bool = False) -> Offer:
     """Apply the body, settling conflicts by `site.settings.conflicts`.
 
-    Raises `Refused` as the server does, and ClusterError `cluster.conflict` where the setting settles nothing.
+    Raises `Refused` as the server does, and ClusterError: `cluster.conflict` where the setting settles nothing,
+    `cluster.owned` where another inventory has the object.
     """
     path, manager = kind.path(ident.namespace, ident.name), site.manager
     try:
@@ -59,6 +63,9 @@ def offer(site: Site, kind: Kind, ident: ObjectId, body: Body, *, force: bool = 
 
 def _settle(policy: str, body: Body, causes: Iterable[Cause]) -> tuple[Body, tuple[str, ...]]:
     found = [(cause.field, _manager(cause)) for cause in causes]
+    for holder in (manager for field, manager in found if field == _LABEL):
+        advice = "remove it there, or take this object out of the artifact"
+        raise ClusterError("cluster.owned", f"{holder} took it for another inventory just now", advice=advice)
     if policy == "force":
         return body, ()
     theirs = [(field, manager) for field, manager in found if policy == "fail" or not _is_by_hand(manager)]
