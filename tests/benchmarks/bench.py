@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What starting costs, against its limits; transfers beside crane and oras; signatures beside cosign: `make bench`.
+"""The start; transfers beside crane and oras, signatures beside cosign, a cluster beside kubectl: `make bench`.
 
 `python tests/benchmarks/bench.py` does the same inside `.venv`. Each figure of the start is the median of 7 runs in
 fresh processes, after one that warms the disk cache; compare figures of one machine only, at rest. Exits with 1 when a
@@ -72,12 +72,12 @@ def main() -> int:
 
 
 def beside_others() -> int:
-    """The figures of `transfers.py` and `trust.py`; 1 when one is over its limit."""
+    """The figures of `transfers.py`, `trust.py` and `cluster.py`; 1 when one is over its limit."""
     tests = Path(__file__).resolve().parents[1]
     sys.path[:0] = [str(tests), str(tests.parent / "tools")]
-    from benchmarks import transfers, trust  # noqa: PLC0415 - found by the path above
+    from benchmarks import cluster, transfers, trust  # noqa: PLC0415 - found by the path above
 
-    return transfers.main() | trust.main()
+    return transfers.main() | trust.main() | cluster.main()
 
 
 if __name__ == "__main__":
