@@ -27,6 +27,7 @@ CODES: dict[str, str] = {
     "manifest.invalid": "a file is no valid Kubernetes manifest",
     "manifest.duplicate": "two documents describe the same object",
     "manifest.unsupported": "a manifest needs a feature that kubeoci does not have",
+    "manifest.build_failed": "kustomize is missing, or cannot build the objects",
     "registry.not_found": "the repository, tag or digest does not exist",
     "registry.unauthorized": "the registry wants credentials, or refuses the ones it got",
     "registry.denied": "the credentials are valid but may not do this",

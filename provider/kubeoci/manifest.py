@@ -15,7 +15,7 @@ MAX_OBJECT_BYTES = 1_500_000
 """Bytes of one object as JSON: etcd takes no more."""
 MAX_DATA_BYTES = 1024 * 1024
 """Bytes that all values of a ConfigMap or Secret may have together."""
-NOT_BUILT = "pack the output of `kustomize build`"
+NOT_BUILT = "name its file kustomization.yaml, or leave it out"
 """What to do with input of kustomize that kustomize was not asked to build."""
 KUSTOMIZE_GROUP = "kustomize.config.k8s.io/"
 """How the apiVersion of kustomize's own input begins."""

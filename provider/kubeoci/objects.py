@@ -19,7 +19,7 @@ from kubeoci.manifest import Raw
 from kubeoci.normalise import at
 
 _KUSTOMIZED = "a folder with a kustomization must be built by kustomize first"
-_NATIVE = "pack the output of `kustomize build`, or remove this file"
+_NATIVE = "leave `build` at auto, or remove this file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,8 @@ def test_unknown_cluster_shows_the_objects(stack: Stack) -> None:
 
 def test_all_faults_come_at_once(stack: Stack) -> None:
     """Of the inputs of an OCIRepository."""
-    failures = stack.preview(ref={"semver": "x.y.z.w"}, interval="soon", prune="yes", patches=[]).failures
-    assert ["interval", "patches", "prune", "ref.semver"] == sorted(failure.partition(":")[0] for failure in failures)
+    failures = stack.preview(ref={"semver": "x.y.z.w"}, interval="soon", prune="yes", postBuild={}).failures
+    assert ["interval", "postBuild", "prune", "ref.semver"] == sorted(failure.partition(":")[0] for failure in failures)
 
 
 def test_destroy_leaves_nothing(stack: Stack) -> None:

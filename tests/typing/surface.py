@@ -32,6 +32,8 @@ repository = kubeoci.OCIRepository(
     cluster={"kubeconfig": pulumi.Output.secret("text")},
     verify={"provider": "cosign", "match_oidc_identity": [kubeoci.OIDCIdentityArgs(issuer="a", subject="b")]},
     secret_ref=kubeoci.SecretRefArgs(name="regcred"),
+    patches=[kubeoci.PatchArgs(patch="a: 1", target={"kind": "Deployment"})],
+    images=[{"name": "nginx", "new_tag": pulumi.Output.from_input("1.2")}],
     prune=False,
     timeout="90s",
 )

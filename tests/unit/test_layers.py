@@ -22,7 +22,7 @@ LEAVES = {
     "identity",
 }
 COMPOUND = {"tree", "archive", "artifact", "objects", "report", "manifest", "untar"}
-SIDES = {"registry", "trust", "cluster"}
+SIDES = {"registry", "trust", "cluster", "kustomize"}
 ABOVE = {"lifecycle", "plugin", "cli"}
 FORBIDDEN = {side: SIDES - {side} | ABOVE for side in SIDES} | {"lifecycle": {"plugin", "cli"}, "cli": {"plugin"}}
 OWNERS = {  # third-party package, or module that starts programs -> the parts of the core that may import it
@@ -38,7 +38,7 @@ OWNERS = {  # third-party package, or module that starts programs -> the parts o
     "rich": {"report"},
     "semver": {"ranges"},
     "sigstore": {"trust"},
-    "subprocess": {"registry.keychain", "cluster.kustomize", "lifecycle.git"},
+    "subprocess": {"registry.keychain", "kustomize.jail"},
     "tuf": {"trust.refresh"},
     "urllib3": {"registry", "cluster.rest"},
     "yaml": {"yaml"},

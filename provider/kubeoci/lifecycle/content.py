@@ -5,12 +5,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubeoci import artifact, ignore, objects, ranges
+from kubeoci import artifact, ignore, ranges
 from kubeoci import digest as digests
 from kubeoci.cluster.display import documents
 from kubeoci.cluster.mask import Masks
 from kubeoci.digest import Digest
 from kubeoci.errors import ClusterError, RegistryError
+from kubeoci.kustomize import build
 from kubeoci.lifecycle import command, memory, reach, secrets, verifying
 from kubeoci.lifecycle.contract import Call
 from kubeoci.lifecycle.pull import Pulled, open_store, pull
@@ -139,7 +140,7 @@ def load(
         may_wait: whether `Pending` is raised for a Secret that is not there.
     """
     place = given.cluster if ask_cluster else None
-    source = (digest, given.layer_media_type, given.is_copied, given.path, given.ignore)
+    source = (digest, given.layer_media_type, given.is_copied, given.path, given.ignore, given.building)
     shape = (*source, given.applying.namespace, given.target_namespace, repr(given.common_metadata), place)
     found = call.session.contents.get(shape)
     if found is None:
@@ -152,13 +153,15 @@ def load(
 def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: bool) -> Content:
     files, warnings = _chosen(given, {path: entry.data for path, entry in pulled.contents.files.items()})
     scopes = _Scopes(call, given, ask_cluster=ask_cluster)
-    loaded = objects.load(
+    loaded = build.load(
         files,
+        given.building,
         path=given.path,
         namespace=given.applying.namespace,
         target_namespace=given.target_namespace,
         common_metadata=given.common_metadata,
         namespaced=scopes.namespaced,
+        stop=call.session.stop,
     )
     return Content(
         annotations=dict(pulled.manifest.annotations),

@@ -14,7 +14,8 @@ from kubeoci.cluster.rest import Access
 from kubeoci.cluster.target import Settings as Applying
 from kubeoci.commonmetadata import CommonMetadata
 from kubeoci.errors import KubeociError, flatten
-from kubeoci.lifecycle import access, applying, reach, signing, verifying
+from kubeoci.kustomize.build import Building
+from kubeoci.lifecycle import access, applying, building, reach, signing, verifying
 from kubeoci.lifecycle.inputs import Reader, uncarriable
 from kubeoci.lifecycle.signing import Sign
 from kubeoci.lifecycle.values import Values, reveal
@@ -40,7 +41,9 @@ _SELECTION: Final = (
 _CLUSTER: Final = ("cluster", "namespace", "inventoryName", "deleteUnreachable", "driftDetection")
 
 ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
-REPOSITORY: Final = frozenset(("url", *access.INPUTS, *reach.INPUTS, *_SELECTION, *applying.INPUTS, *_CLUSTER))
+REPOSITORY: Final = frozenset(
+    ("url", *access.INPUTS, *reach.INPUTS, *_SELECTION, *building.INPUTS, *applying.INPUTS, *_CLUSTER)
+)
 NOWHERE: Final = Repository("localhost", "unknown")
 """Stands for a repository that is not known yet or not valid; nothing is ever asked of it."""
 
@@ -88,6 +91,7 @@ class RepositoryInputs:
     suspend: bool
     target_namespace: str
     common_metadata: CommonMetadata
+    building: Building
     applying: Applying
     cluster: Access
     is_cluster_known: bool
@@ -168,6 +172,7 @@ def repository(values: Values, config: Values) -> tuple[RepositoryInputs, Reader
         suspend=reader.boolean("suspend", default=False),
         target_namespace=applying.label(reader, "targetNamespace", ""),
         common_metadata=_common_metadata(reader),
+        building=building.read(reader),
         applying=applying.read(reader, config),
         cluster=cluster,
         is_cluster_known="cluster" not in reader.pending,

@@ -139,6 +139,34 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "annotations": ("{string}", "Annotations."),
         },
     ),
+    "Image": (
+        "Another name, tag or digest for an image, as in a kustomization.",
+        {
+            "name": ("string", "Name of the image in the manifests, without tag."),
+            "newName": ("string", "Its new name."),
+            "newTag": ("string", "Its new tag."),
+            "digest": ("string", "Its new digest."),
+        },
+    ),
+    "Patch": (
+        "A change of objects, as in a kustomization.",
+        {
+            "patch": ("string", "YAML of a strategic merge patch, or of the operations of a JSON 6902 patch."),
+            "target": ("Selector", "Which objects; operations need it."),
+        },
+    ),
+    "Selector": (
+        "Objects that all of this fits; regular expressions must match as a whole.",
+        {
+            "group": ("string", "Regular expression of the group."),
+            "version": ("string", "Regular expression of the version."),
+            "kind": ("string", "Regular expression of the kind."),
+            "name": ("string", "Regular expression of the name."),
+            "namespace": ("string", "Regular expression of the namespace."),
+            "labelSelector": ("string", "Label selector, such as `app=web`."),
+            "annotationSelector": ("string", "The same for annotations."),
+        },
+    ),
     "HealthCheck": (
         "An object that is awaited, whoever made it.",
         {
@@ -207,6 +235,16 @@ REPOSITORY_INPUTS: Final[Table] = {
     "suspend": ("boolean", "Resolve and apply nothing; keep what is there. Default: false."),
     "targetNamespace": ("string", "Namespace for every namespaced object, whatever its manifest says."),
     "commonMetadata": ("CommonMetadata", "Labels and annotations for every object."),
+    "build": (
+        "string",
+        "When `kustomize`, or the one in kubectl, builds the objects: `auto` (default), `none` or `kustomize`.",
+    ),
+    "patches": ("[Patch]", "Patches, after those of the kustomization."),
+    "images": ("[Image]", "Images to replace."),
+    "components": ("[string]", "Folders of kustomize components in the artifact, relative to `path`."),
+    "namePrefix": ("string", "Text before the name of every object."),
+    "nameSuffix": ("string", "Text behind the name of every object."),
+    "ignoreMissingComponents": ("boolean", "Go on without components that are not in the artifact. Default: false."),
     "prune": ("boolean", "Delete objects that are no longer in the artifact. Default: true."),
     "wait": ("boolean", "Wait until all objects are ready. Default: true."),
     "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),
@@ -260,8 +298,10 @@ _REQUIRED: Final = {
     "Credentials": ["password", "username"],
     "HealthCheck": ["apiVersion", "kind", "name"],
     "HealthCheckExpr": ["apiVersion", "current", "kind"],
+    "Image": ["name"],
     "Impersonate": ["user"],
     "OIDCIdentity": ["issuer", "subject"],
+    "Patch": ["patch"],
     "SecretRef": ["name"],
     "Signature": ["digest", "format", "manifest"],
 }

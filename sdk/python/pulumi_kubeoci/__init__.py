@@ -13,6 +13,14 @@ from pulumi_kubeoci.arguments import (
     OCIArtifactArgs,
     OCIRepositoryArgs,
 )
+from pulumi_kubeoci.building import (
+    ImageArgs,
+    ImageArgsDict,
+    PatchArgs,
+    PatchArgsDict,
+    SelectorArgs,
+    SelectorArgsDict,
+)
 from pulumi_kubeoci.nested import (
     ClientCertificateArgs,
     ClientCertificateArgsDict,
@@ -56,6 +64,8 @@ __all__ = [
     "HealthCheckArgsDict",
     "HealthCheckExprArgs",
     "HealthCheckExprArgsDict",
+    "ImageArgs",
+    "ImageArgsDict",
     "ImpersonateArgs",
     "ImpersonateArgsDict",
     "LayerSelectorArgs",
@@ -66,10 +76,14 @@ __all__ = [
     "OCIRepositoryArgs",
     "OIDCIdentityArgs",
     "OIDCIdentityArgsDict",
+    "PatchArgs",
+    "PatchArgsDict",
     "RefArgs",
     "RefArgsDict",
     "SecretRefArgs",
     "SecretRefArgsDict",
+    "SelectorArgs",
+    "SelectorArgsDict",
     "SignArgs",
     "SignArgsDict",
     "VerifyArgs",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Required, TypedDict, cast
 
 import pulumi
+from pulumi_kubeoci.building import ImageArgs, Images, PatchArgs, Patches, SelectorArgs
 from pulumi_kubeoci.nested import (
     ClientCertificate,
     ClientCertificateArgs,
@@ -92,6 +93,13 @@ class OCIRepositoryArgs(TypedDict, total=False):
     suspend: pulumi.Input[bool] | None
     target_namespace: pulumi.Input[str] | None
     common_metadata: CommonMetadata | None
+    build: pulumi.Input[str] | None
+    patches: Patches | None
+    images: Images | None
+    components: Texts | None
+    name_prefix: pulumi.Input[str] | None
+    name_suffix: pulumi.Input[str] | None
+    ignore_missing_components: pulumi.Input[bool] | None
     prune: pulumi.Input[bool] | None
     wait: pulumi.Input[bool] | None
     force: pulumi.Input[bool] | None
@@ -128,6 +136,9 @@ NESTED: Final[dict[str, type]] = {
     "cluster": ClusterArgs,
     "impersonate": ImpersonateArgs,
     "common_metadata": CommonMetadataArgs,
+    "patches": PatchArgs,
+    "target": SelectorArgs,
+    "images": ImageArgs,
     "health_checks": HealthCheckArgs,
     "health_check_exprs": HealthCheckExprArgs,
 }

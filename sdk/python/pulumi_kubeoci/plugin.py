@@ -17,6 +17,14 @@ from pulumi_kubeoci.arguments import (
     options,
     repository_properties,
 )
+from pulumi_kubeoci.building import (
+    ImageArgs,
+    ImageArgsDict,
+    PatchArgs,
+    PatchArgsDict,
+    SelectorArgs,
+    SelectorArgsDict,
+)
 from pulumi_kubeoci.nested import (
     ClientCertificateArgs,
     ClientCertificateArgsDict,
@@ -63,6 +71,8 @@ __all__ = [
     "HealthCheckArgsDict",
     "HealthCheckExprArgs",
     "HealthCheckExprArgsDict",
+    "ImageArgs",
+    "ImageArgsDict",
     "ImpersonateArgs",
     "ImpersonateArgsDict",
     "LayerSelectorArgs",
@@ -73,6 +83,8 @@ __all__ = [
     "OCIRepositoryArgs",
     "OIDCIdentityArgs",
     "OIDCIdentityArgsDict",
+    "PatchArgs",
+    "PatchArgsDict",
     "Provider",
     "RefArgs",
     "RefArgsDict",
@@ -80,6 +92,8 @@ __all__ = [
     "RegistryArgsDict",
     "SecretRefArgs",
     "SecretRefArgsDict",
+    "SelectorArgs",
+    "SelectorArgsDict",
     "SignArgs",
     "SignArgsDict",
     "VerifyArgs",
