@@ -32,9 +32,9 @@ def ship(project: Project, source: Path, *left_out: str) -> None:
 @pytest.mark.parametrize(
     ("example", "source", "left_out", "objects"),
     [
-        ("quickstart", "podinfo/kustomize", "kustomization.yaml", 3),
+        ("quickstart", "podinfo/kustomize", "", 3),
         ("quickstart-plugin", "kube-prometheus/manifests", API_SERVICE, 130),
-        pytest.param("quickstart-plugin", "podinfo/kustomize", "kustomization.yaml", 3, marks=long),
+        pytest.param("quickstart-plugin", "podinfo/kustomize", "", 3, marks=long),
         pytest.param("quickstart", "kube-prometheus/manifests", API_SERVICE, 130, marks=long),
     ],
 )

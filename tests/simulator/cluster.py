@@ -164,6 +164,10 @@ class ClusterSimulator:
         dry, manager = query.get("dryRun") == "All", query.get("fieldManager", "unknown")
         if method == "POST":
             return self._create(body, key, manager, dry=dry)
+        if method == "PUT":
+            return Reply(
+                200, self._complete(key, ownership.update(self.objects[key], body, manager), self.objects[key])
+            )
         if "apply" in kind:
             return self._apply(key, body, manager, force=query.get("force") == "true", dry=dry)
         return self._json_patch(key, body, manager)
@@ -203,6 +207,10 @@ class ClusterSimulator:
                 del node[last]
             else:
                 node[last] = operation["value"]
+        if after["metadata"]["resourceVersion"] != self.objects[key]["metadata"]["resourceVersion"]:
+            return answers.status(409, "Conflict", "the object has been modified")
+        if after["metadata"]["managedFields"] != self.objects[key]["metadata"]["managedFields"]:
+            return Reply(200, self._store(key, after, "MODIFIED"))
         return Reply(200, self._store(key, ownership.update(self.objects[key], after, manager), "MODIFIED"))
 
     def _delete(self, key: Key, options: Body) -> Reply:

@@ -54,6 +54,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no CEL": ({"healthCheckExprs": [{**RULE, "current": "status ="}]}, "healthCheckExprs[0].current: "),
     "two rules": ({"healthCheckExprs": [RULE, RULE]}, "healthCheckExprs[1]: Cart of shop.dev has a rule already"),
     "policy": ({"deletionPolicy": "Never"}, "deletionPolicy: 'Never' is not possible here"),
+    "manager": ({"overrideManagers": ["a", ""]}, "overrideManagers: '' is no name of a field manager"),
+    "our manager": ({"overrideManagers": ["kubeoci-1"]}, "overrideManagers: kubeoci-1 is a manager of this provider"),
     "inventory": ({"inventoryName": "A"}, "inventoryName: 'A' is no name of a Secret"),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import dependencies, expressions, inventory, marks, order, prune, symptoms, wait
+from kubeoci.cluster import adoption, dependencies, expressions, inventory, marks, order, prune, symptoms, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.conflicts import offer
@@ -183,7 +183,10 @@ class _Run:
         self.written = True
         # what is not ours yet may have become somebody's since the dry-run: nothing of it is forced unasked
         force = verdict.force and live is not None and marks.is_ours(live, self.site.applyset)
-        result = offer(self.site, kind, item.id, wanted, force=force).result
+        found = adoption.legacy(self.site, item, live) if live and verdict.action is not Action.RECREATED else None
+        if live and found:
+            adoption.take_over(self.site, kind, item, live)
+        result = offer(self.site, kind, item.id, wanted, force=force, over=found.managers if found else ()).result
         if is_leaving(result):  # somebody deletes it just now: what was applied goes with it
             self._remove(kind, item, result)
             result = offer(self.site, kind, item.id, wanted).result

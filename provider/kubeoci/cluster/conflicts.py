@@ -9,7 +9,7 @@ Our own label is never fought for: who has it took the object since we looked.
 import copy
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from kubeoci.cluster.answers import Cause, Refused
 from kubeoci.cluster.inventory import PART_OF
 from kubeoci.cluster.mapper import Kind
-from kubeoci.cluster.site import Body, Site
+from kubeoci.cluster.site import Body, Settings, Site
 from kubeoci.errors import ClusterError
 from kubeoci.identity import ObjectId
 
@@ -42,8 +42,17 @@ class Offer:
     kept: tuple[str, ...] = ()
 
 
-def offer(site: Site, kind: Kind, ident: ObjectId, body: Body, *, force: bool = False, dry_run: bool = False) -> Offer:
-    """Apply the body, settling conflicts by `site.settings.conflicts`.
+def offer(
+    site: Site,
+    kind: Kind,
+    ident: ObjectId,
+    body: Body,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    over: Collection[str] = (),
+) -> Offer:
+    """Apply the body, settling conflicts by `site.settings.conflicts`; managers in `over` never keep a field.
 
     Raises `Refused` as the server does, and ClusterError: `cluster.conflict` where the setting settles nothing,
     `cluster.owned` where another inventory has the object.
@@ -56,19 +65,26 @@ def offer(site: Site, kind: Kind, ident: ObjectId, body: Body, *, force: bool = 
         causes = [cause for cause in error.causes if cause.reason == "FieldManagerConflict"]
         if error.status != HTTPStatus.CONFLICT or not causes:
             raise
-        mended, kept = _settle(site.settings.conflicts, body, causes)
+        mended, kept = _settle(site.settings, body, causes, {*over, *site.settings.override_managers})
     result = site.rest.apply(path, mended, manager=manager, force=True, dry_run=dry_run)
     return Offer(result, mended, force=True, kept=kept)
 
 
-def _settle(policy: str, body: Body, causes: Iterable[Cause]) -> tuple[Body, tuple[str, ...]]:
+def _settle(
+    settings: Settings, body: Body, causes: Iterable[Cause], over: Collection[str]
+) -> tuple[Body, tuple[str, ...]]:
+    policy = settings.conflicts
     found = [(cause.field, _manager(cause)) for cause in causes]
     for holder in (manager for field, manager in found if field == _LABEL):
         advice = "remove it there, or take this object out of the artifact"
         raise ClusterError("cluster.owned", f"{holder} took it for another inventory just now", advice=advice)
     if policy == "force":
         return body, ()
-    theirs = [(field, manager) for field, manager in found if policy == "fail" or not _is_by_hand(manager)]
+    theirs = [
+        (field, manager)
+        for field, manager in found
+        if policy == "fail" or not (manager in over or _is_by_hand(manager))
+    ]
     mended = copy.deepcopy(body)
     stuck = [item for item in theirs if policy == "fail" or not remove(mended, item[0])]
     if stuck:

@@ -5,12 +5,13 @@ The same verdicts serve preview, apply and refresh, so the three cannot disagree
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 from kubeoci.changes import Action, FieldChange
 from kubeoci.cluster import diff, marks, proof
+from kubeoci.cluster.adoption import Legacy, foresee, legacy
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.conflicts import Offer, offer
 from kubeoci.cluster.inventory import PART_OF
@@ -61,7 +62,11 @@ def judge(site: Site, item: Object, live: Body | None, uid: str = "") -> Verdict
 def _try(site: Site, item: Object, live: Body, body: Body, uid: str) -> Verdict:
     kind = site.mapper.resolve(*item.gvk)
     try:
-        return _compare(site, live, offer(site, kind, item.id, body, dry_run=True))
+        found = legacy(site, item, live)
+        tried = offer(site, kind, item.id, body, dry_run=True, over=found.managers)
+        if found:
+            tried = replace(tried, result=foresee(site, kind, item, live, tried.result))
+        return _compare(site, live, tried, found)
     except Refused as error:
         if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and _is_replaceable(site, kind, item, body):
             return _replacement(site, item, live, uid, error)
@@ -87,8 +92,8 @@ def is_leaving(live: Body) -> bool:
     return bool(live["metadata"].get("deletionTimestamp"))
 
 
-def _compare(site: Site, live: Body, tried: Offer) -> Verdict:
-    notes = [] if marks.is_ours(live, site.applyset) else ["adopted"]
+def _compare(site: Site, live: Body, tried: Offer, found: Legacy) -> Verdict:
+    notes = [] if marks.is_ours(live, site.applyset) else [found.note if found else "adopted"]
     notes += [f"kept theirs: {', '.join(tried.kept)}"] if tried.kept else []
     note = "; ".join(notes)
     if proof.drifted(live, tried.result):

@@ -82,6 +82,11 @@ def reason_to_keep(live: Body) -> str:
     return next((f"{key}: {value}" for key, value in _KEEPING if has_mark(key, value, live)), "")
 
 
+def merges(desired: Body, live: Body) -> bool:
+    """Whether the user wants the fields of other tools to stay on this object."""
+    return has_mark(f"{_FLUX}/ssa", "merge", desired, live)
+
+
 def may_recreate(desired: Body, live: Body) -> bool:
     """Whether the user marked this very object as one that may be deleted and made anew."""
     return has_mark(f"{_FLUX}/force", "enabled", desired, live)

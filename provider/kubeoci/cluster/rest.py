@@ -153,6 +153,10 @@ class Rest:
         query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All" if dry_run else ""}
         return self._value(self.send("PATCH", path, query=query, body=body, content_type=APPLY))
 
+    def replace(self, path: str, body: Body, *, manager: str) -> Body:
+        """What the server would make of the whole object; nothing is written."""
+        return self._value(self.send("PUT", path, query={"fieldManager": manager, "dryRun": "All"}, body=body))
+
     def create(self, path: str, body: Body, *, manager: str, dry_run: bool = False) -> Body:
         """POST to a collection: fails with 409 when the object exists."""
         query = {"fieldManager": manager, "dryRun": "All" if dry_run else ""}

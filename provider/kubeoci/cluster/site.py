@@ -37,6 +37,7 @@ class Settings:
     together, and again for deleting. `conflicts` is `smart`, `force` or `fail`; `deletion_policy` is `MirrorPrune`,
     `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
     `health_checks` are awaited too, with `wait: false` they alone. To prune more than `max_prune` is refused.
+    Without `adopt` an object that exists and is nobody's is refused. Fields of `override_managers` are taken.
     """
 
     namespace: str
@@ -52,6 +53,8 @@ class Settings:
     health_checks: tuple[HealthCheck, ...] = ()
     health_check_exprs: tuple[HealthCheckExpr, ...] = ()
     max_prune: int | None = None
+    adopt: bool = True
+    override_managers: tuple[str, ...] = ()
 
     @property
     def keeps_objects(self) -> bool:

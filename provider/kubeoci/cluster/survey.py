@@ -104,6 +104,9 @@ def _faults(site: Site, item: Object, found: Survey) -> Iterator[KubeociError]:
     if body and other and not (known and marks.is_ours(body, site.applyset)):
         advice = "remove it there, or take this object out of the artifact"
         yield ClusterError("cluster.owned", f"it belongs to {other}", advice=advice)
+    elif body and not site.settings.adopt and not known and not marks.is_ours(body, site.applyset):
+        advice = "set adopt: true to take it over, or take this object out of the artifact"
+        yield ClusterError("cluster.owned", "it exists already, and adopt is false", advice=advice)
 
 
 def _namespace_faults(site: Site, desired: Sequence[Object], found: Survey, made: set[str]) -> Iterator[ClusterError]:

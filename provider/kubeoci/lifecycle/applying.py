@@ -14,9 +14,22 @@ from kubeoci.lifecycle.values import Values, reveal
 
 _POLICIES: Final = ("MirrorPrune", "Delete", "WaitForTermination", "Orphan")
 _CHECKS: Final = ("failFast", "healthChecks", "healthCheckExprs")
-INPUTS: Final = ("prune", "wait", "force", "conflicts", "allowEmpty", "maxPrune", "deletionPolicy", *_CHECKS)
+_ADOPTION: Final = ("adopt", "overrideManagers")
+INPUTS: Final = (
+    "prune",
+    "wait",
+    "force",
+    "conflicts",
+    *_ADOPTION,
+    "allowEmpty",
+    "maxPrune",
+    "deletionPolicy",
+    *_CHECKS,
+)
 CLUSTER: Final = ("kubeconfig", "context", "impersonate")
 
+_MAX_MANAGER = 128  # as the API server says
+_OURS = "kubeoci-"
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*")
@@ -32,6 +45,8 @@ def read(reader: Reader, config: Values) -> Settings:
         timeout_seconds=reader.seconds("timeout", 300.0),
         force=reader.boolean("force", default=False),
         conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
+        adopt=reader.boolean("adopt", default=True),
+        override_managers=_managers(reader),
         allow_empty=reader.boolean("allowEmpty", default=False),
         max_prune=reader.integer("maxPrune"),
         deletion_policy=reader.choice("deletionPolicy", _POLICIES, "MirrorPrune"),
@@ -71,6 +86,18 @@ def _impersonation(section: Reader) -> Impersonation | None:
     if inner is None:
         return None
     return Impersonation(inner.text("user", required=True), inner.texts("groups"), inner.text("uid"))
+
+
+def _managers(reader: Reader) -> tuple[str, ...]:
+    """Names of field managers, as `kubectl get --show-managed-fields` shows them."""
+    found = reader.texts("overrideManagers")
+    for name in found:
+        if not 0 < len(name) <= _MAX_MANAGER:
+            reader.fault("overrideManagers", f"{name!r} is no name of a field manager", "use 1 to 128 characters")
+        elif name.startswith(_OURS):
+            what = f"{name} is a manager of this provider"
+            reader.fault("overrideManagers", what, "two inventories never share an object", "input.unknown")
+    return found
 
 
 def _health_checks(reader: Reader) -> tuple[HealthCheck, ...]:

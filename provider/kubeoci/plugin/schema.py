@@ -249,6 +249,8 @@ REPOSITORY_INPUTS: Final[Table] = {
     "wait": ("boolean", "Wait until all objects are ready. Default: true."),
     "force": ("boolean", "Delete and create objects whose immutable fields changed. Default: false."),
     "conflicts": ("string", "Fields that others own: `smart` (default), `force` or `fail`."),
+    "adopt": ("boolean", "Take over objects that exist and belong to nobody. Default: true."),
+    "overrideManagers": ("[string]", "Field managers whose fields are taken, beside kubectl, Helm and the like."),
     "allowEmpty": ("boolean", "Accept an artifact without objects, which prunes all. Default: false."),
     "maxPrune": ("integer", "Refuse to prune more objects than this. Default: no limit."),
     "deletionPolicy": (

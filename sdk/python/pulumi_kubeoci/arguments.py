@@ -104,6 +104,8 @@ class OCIRepositoryArgs(TypedDict, total=False):
     wait: pulumi.Input[bool] | None
     force: pulumi.Input[bool] | None
     conflicts: pulumi.Input[str] | None
+    adopt: pulumi.Input[bool] | None
+    override_managers: Texts | None
     allow_empty: pulumi.Input[bool] | None
     max_prune: pulumi.Input[int] | None
     deletion_policy: pulumi.Input[str] | None
