@@ -3,6 +3,10 @@
 
 import itertools
 import json
+import os
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +17,7 @@ from kubeoci import objects
 from kubeoci.changes import Action
 from kubeoci.cluster.rest import Access, connect
 from kubeoci.cluster.target import Outcome, Plan, Settings, Target
+from kubeoci.errors import KubeociError
 from kubeoci.objects import Object
 from rig import Rig
 
@@ -90,3 +95,41 @@ def deployment(home: str, name: str = "web", **spec: Any) -> Body:  # noqa: ANN4
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
     full = {"selector": {"matchLabels": labels}, "template": template, **spec}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": home}, "spec": full}
+
+
+class Child:
+    """The same in a process of its own, which can be killed. `recorded` is what Pulumi had before it began."""
+
+    def __init__(self, stack: Stack, verb: str, *bodies: Body) -> None:
+        order = pickle.dumps((stack.config, stack.settings, stack.recorded, verb, bodies))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-c", "from e2e.stack import work; work()"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        assert self.process.stdin
+        self.process.stdin.write(order)
+        self.process.stdin.close()
+
+    def kill(self) -> None:
+        """SIGKILL, as the system would when memory is short."""
+        self.process.kill()
+        self.wait()
+
+    def wait(self) -> list[str]:
+        """Why it did not succeed, when it has ended."""
+        assert self.process.stdout
+        with self.process.stdout as stream:
+            reasons = stream.read().decode().splitlines()
+        self.process.wait()
+        return reasons
+
+
+def work() -> None:
+    """What the process does: the order comes on its standard input, reasons go to its standard output."""
+    config, settings, recorded, verb, bodies = pickle.loads(sys.stdin.buffer.read())
+    stack = Stack(config, settings.namespace)
+    stack.settings, stack.recorded = settings, recorded
+    try:
+        reasons = getattr(stack, verb)(*bodies).reasons
+    except KubeociError as error:
+        reasons = (str(error),)
+    sys.stdout.write("\n".join(reasons))
