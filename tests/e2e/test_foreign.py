@@ -65,7 +65,7 @@ STAYING: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("case", STAYING)
-@pytest.mark.parametrize("verb", ["prune", "destroy"])
+@pytest.mark.parametrize("verb", ["prune", pytest.param("destroy", marks=pytest.mark.long)])
 def test_what_stays(rig: Rig, home: str, case: str, verb: str) -> None:
     """With the reason in a warning; the preview says the same, and the object is the same afterwards."""
     change, reason = STAYING[case]
@@ -93,7 +93,7 @@ OWNERS: dict[str, tuple[str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", OWNERS)
-@pytest.mark.parametrize("conflicts", ["smart", "force"])
+@pytest.mark.parametrize("conflicts", [pytest.param("smart", marks=pytest.mark.long), "force"])
 def test_objects_of_others_are_refused(
     rig: Rig, cluster_recorder: Recorder, home: str, case: str, conflicts: str
 ) -> None:  # fmt: skip

@@ -34,8 +34,33 @@ def test_secret() -> None:
 def test_other_kinds() -> None:
     """A value of a Secret is masked wherever it turns up whole, encoded or not."""
     masks = Masks([secret(a=ENCODED)])
-    body = config(x=CLEAR, y=ENCODED, z=[{"deep": CLEAR}], plain=f"{CLEAR}!", n=1)
-    assert config(x="***", y="***", z=[{"deep": "***"}], plain=f"{CLEAR}!", n=1) == masks.body(body)
+    body = config(x=CLEAR, y=ENCODED, z=[{"deep": CLEAR}], url=f"https://a:{CLEAR}@b", n=1)
+    assert config(x="***", y="***", z=[{"deep": "***"}], url="https://a:***@b", n=1) == masks.body(body)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        ("hunter22", "user=ann password=hunter22", "user=ann password=***"),
+        ("postgres", "postgres:15", "postgres:15"),
+        ("postgres", "postgres", "***"),
+        ("correcthorsebattery", "a=correcthorsebattery", "a=***"),
+        ("pin 123", "a pin 123 b", "a pin 123 b"),
+    ],
+)
+def test_values_inside_other_texts(count: int, value: str, text: str, expected: str) -> None:
+    """Long ones are found there, words that stand in many texts are not; the same among many Secrets."""
+    more = {f"k{n}": base64.b64encode(f"value-{n:06}".encode()).decode() for n in range(count)}
+    masks = Masks([secret(a=base64.b64encode(value.encode()).decode(), **more)])
+    assert {"x": expected} == masks.body(config(x=text))["data"]
+
+
+def test_pair_of_values_inside() -> None:
+    """That they differ is shown."""
+    masks = Masks([secret(a=ENCODED, b=base64.b64encode(b"hunter33").decode())])
+    before, after = masks.pair(config(x=f"p={CLEAR}"), config(x="p=hunter33"))
+    assert ("p=*** (before)", "p=*** (after)") == (before["data"]["x"], after["data"]["x"])
 
 
 def test_foreign_secrets() -> None:

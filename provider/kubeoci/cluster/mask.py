@@ -16,6 +16,8 @@ MIN_CHARACTERS = 4
 """Shorter values are masked where they stand in a Secret, but not looked for elsewhere."""
 
 _SUBSTRING = 8  # characters from which on a value is looked for inside words too
+_WORD = 16  # the same in objects for a value of letters only: `postgres` is part of many an image
+_FEW = 64  # values that are looked for one by one
 _VALUES = ("data", "stringData")
 _ABSENT = object()
 
@@ -23,11 +25,12 @@ _ABSENT = object()
 class Masks:
     """The secret values that are known so far. Its `repr` tells nothing; it may be shared between threads."""
 
-    __slots__ = ("_lock", "_pattern", "_values")
+    __slots__ = ("_inside", "_lock", "_pattern", "_values")
 
     def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
         self._lock = threading.Lock()
         self._values: frozenset[str] = frozenset()
+        self._inside = _Inside(())
         self._pattern: re.Pattern[str] | None = None
         for body in bodies:
             self.learn(body)
@@ -45,6 +48,7 @@ class Masks:
         with self._lock:
             self._values |= {form for form in forms if len(form) >= MIN_CHARACTERS}
             self._pattern = None
+            self._inside = _Inside(self._values)
 
     def body(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of an object that can be shown, without its managedFields."""
@@ -93,7 +97,33 @@ class Masks:
             return {key: self._walk(item, _get(twin, key), mark) for key, item in value.items()}
         if isinstance(value, list):
             return [self._walk(item, _get(twin, index), mark) for index, item in enumerate(value)]
-        return _shown(value, twin, mark) if isinstance(value, str) and value in self._values else value
+        if not isinstance(value, str):
+            return value
+        mask = _shown(value, twin, mark)
+        return mask if value in self._values else self._inside.masked(value, mask)
+
+
+class _Inside:
+    """Values that are looked for inside other texts, such as a password inside a URL."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = sorted(filter(_is_telling, values), key=lambda value: (-len(value), value))
+        self._heads = frozenset(value[:_SUBSTRING] for value in self._values)
+
+    def masked(self, text: str, mask: str) -> str:
+        """The text with `mask` for each of the values."""
+        if len(text) >= _SUBSTRING and self._values and (len(self._values) <= _FEW or self._may_hold(text)):
+            for value in self._values:
+                text = text.replace(value, mask)
+        return text
+
+    def _may_hold(self, text: str) -> bool:
+        """Whether some value may begin in the text: the same effort for any number of values."""
+        return any(text[at : at + _SUBSTRING] in self._heads for at in range(len(text) - _SUBSTRING + 1))
+
+
+def _is_telling(value: str) -> bool:
+    return len(value) >= (_WORD if value.isalpha() else _SUBSTRING)
 
 
 def _is_secret(body: Mapping[str, Any]) -> bool:
