@@ -158,6 +158,31 @@ def test_unknown_reference_fails_nothing(world: Shop) -> None:
     assert ((), UNKNOWN, UNKNOWN) == (result.failures, result.inputs["digest"], result.inputs["objects"])
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"images": [{"name": "web", "newTag": UNKNOWN}]},
+        {"patches": [{"patch": UNKNOWN}]},
+        {"namePrefix": UNKNOWN},
+        {"targetNamespace": UNKNOWN},
+    ],
+)
+def test_what_shapes_objects_makes_them_unknown(world: Shop, extra: dict[str, object]) -> None:
+    """The artifact is known, its objects are not: they are never shown without the part that is missing."""
+    digest = world.push(FLAGS, WEB)
+    result = repository.check(world.call(), {}, world.program(**extra))
+    assert ((), digest, UNKNOWN) == (result.failures, result.inputs["digest"], result.inputs["objects"])
+
+
+def test_without_kustomize_the_way_out_is_told(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the preview, before anything is applied."""
+    monkeypatch.setenv("PATH", str(world.folder))
+    world.push(FLAGS, WEB)
+    (failure,) = repository.check(world.call(), {}, world.program(namePrefix="a-")).failures
+    assert "neither kustomize nor kubectl is on PATH" in failure
+    assert "manifest.build_failed" in failure
+
+
 def test_plan_shows_fields_and_writes_nothing(world: Shop) -> None:
     """A changed field is in the plan, with what it was."""
     world.push(NAMESPACE, FLAGS)

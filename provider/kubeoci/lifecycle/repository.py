@@ -19,7 +19,7 @@ from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
 from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
-from kubeoci.lifecycle import access, content, offline, settings, verifying
+from kubeoci.lifecycle import access, building, content, offline, settings, verifying
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Incomplete, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.inputs import settled
@@ -32,7 +32,7 @@ FACTS: Final = frozenset({"digest", "revision", "verified", "files", "objects"})
 SECRET: Final = access.SECRET | {"cluster"}
 
 _SOURCE: Final = frozenset({"url", "ref", "layerSelector", "verify", *access.INPUTS})
-_SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace", "commonMetadata"})
+_SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace", "commonMetadata", *building.INPUTS})
 _OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
 _UNREACHABLE: Final = "cluster.unreachable"
 
