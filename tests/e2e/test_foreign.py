@@ -234,3 +234,16 @@ def test_stuck_finalizers_are_told_and_nothing_is_forgotten(rig: Rig, home: str)
     rig.api.request("PATCH", path(home), {"metadata": {"finalizers": None}})
     assert () == stack.destroy().reasons
     assert rig.api.get(f"/api/v1/namespaces/{home}/secrets/app") is None
+
+
+def test_what_goes_with_a_namespace_is_told(rig: Rig, home: str) -> None:
+    """What others made in a Namespace that leaves the artifact is named in the plan."""
+    name = f"{home}-inner"
+    inner = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    stack = Stack(rig.kubeconfig, home)
+    stack.up(inner, config_map(name, "a", a="1"), config_map(home, "a", a="1"))
+    rig.api.request("POST", f"/api/v1/namespaces/{name}/configmaps", config_map(name, "theirs", a="1"))
+    planned = {each.subject.kind: each for each in stack.plan(config_map(home, "a", a="1")).changes}
+    told = f"with it goes 1 object that is not of this inventory: ConfigMap/{name}/theirs"
+    assert (Action.DELETED, told) == (planned["Namespace"].action, planned["Namespace"].note)
+    stack.destroy()

@@ -98,6 +98,37 @@ def test_removed_objects_are_deleted(shop: ClusterSimulator) -> None:
     assert [] == lines(target(shop, prune=False).plan(kept, ()))
 
 
+def test_what_goes_with_a_namespace_is_told(cluster: ClusterSimulator) -> None:
+    """Objects of others in it, but not what the server makes by itself, nor what an owner deletes."""
+    inner = "apiVersion: v1\nkind: Namespace\nmetadata: {name: inner}\n"
+    target(cluster).apply(load(NAMESPACE, inner), (), revision="r1")
+    owned = {"name": "pod", "namespace": "inner", "ownerReferences": [{"name": "x"}]}
+    cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": owned})
+    for name in ("kube-root-ca.crt", "theirs"):
+        cluster.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "inner"}})
+    told = "with it goes 1 object that is not of this inventory: ConfigMap/inner/theirs"
+    assert [f"Namespace/inner deleted ({told})"] == lines(target(cluster).plan(load(NAMESPACE), ()))
+
+
+def test_what_goes_with_a_definition_is_told(cluster: ClusterSimulator) -> None:
+    """Each object of its kinds, in any namespace; no more than some by name."""
+    target(cluster).apply(load(NAMESPACE, DEFINITION, CART), (), revision="r1")
+    for name in ("a", "b", "c", "d"):
+        cluster.put(load(CART.replace("blue", name))[0].body)
+    told = "with it go 4 objects that are not of this inventory: Cart/shop/a, Cart/shop/b, Cart/shop/c and 1 more"
+    found = lines(target(cluster).plan(load(NAMESPACE), ()))
+    assert f"CustomResourceDefinition/carts.shop.dev deleted ({told})" in found
+    assert [] == [text for text in cluster.writes() if "DELETE" in text]
+
+
+def test_that_data_goes_is_told(cluster: ClusterSimulator) -> None:
+    """A claim has a volume behind it."""
+    claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data, namespace: shop}\n"
+    target(cluster, wait=False).apply(load(NAMESPACE, claim), (), revision="r1")
+    told = "its volume goes with it, unless it is retained"
+    assert [f"PersistentVolumeClaim/shop/data deleted ({told})"] == lines(target(cluster).plan(load(NAMESPACE), ()))
+
+
 def test_kinds_of_the_same_run_are_shown_as_created(cluster: ClusterSimulator) -> None:
     """A custom resource whose definition comes with it cannot be asked about yet."""
     plan = target(cluster).plan(load(NAMESPACE, DEFINITION, CART), ())

@@ -94,6 +94,15 @@ class Mapper:
         found = self.find(group, kind)
         return found.namespaced if found else None
 
+    def namespaced_kinds(self) -> list[Kind]:
+        """Every kind whose objects live in namespaces, once, in the server's preferred version."""
+        with self._lock:
+            self._load()
+            for pair in list(self._legacy):
+                self._load_legacy(pair)
+            found = {(kind.group, kind.kind): kind for kind in reversed(self._kinds.values()) if kind.namespaced}
+        return list(found.values())
+
     def is_stale(self, group: str) -> bool:
         """Whether an aggregated API server of this group is down, so that nothing about it is known."""
         with self._lock:

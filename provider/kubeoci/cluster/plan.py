@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from kubeoci import yaml
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import order, proof
+from kubeoci.cluster import belongings, order, proof
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.conflicts import offer
 from kubeoci.cluster.inventory import Entry
@@ -39,7 +39,8 @@ def plan(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Pl
         for item in items
         if verdicts[item.id].action is Action.CREATED
     }
-    deleted = [item.change for item in deletions(site, desired, found) if item.action]
+    due = belongings.remark(site, deletions(site, desired, found), found.live.bodies, found.ids)
+    deleted = [item.change for item in due if item.action]
     return Plan((*changes, *deleted), bodies, site.drain())
 
 

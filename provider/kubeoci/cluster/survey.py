@@ -40,6 +40,11 @@ class Survey:
     promised: frozenset[Gvk]
     absent: frozenset[str]
 
+    @property
+    def ids(self) -> frozenset[ObjectId]:
+        """The objects of the inventory."""
+        return frozenset(entry.id for entry in self.recorded)
+
     def uid(self, ident: ObjectId) -> str:
         """The uid that was recorded, "" when there is none."""
         return next((entry.uid for entry in self.recorded if entry.id == ident), "")
