@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading kubeconfigs: which cluster, who we are, and what is never told."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from kubeoci.cluster.login import Access, Impersonation, login
-from kubeoci.errors import ClusterError
+from kubeoci.errors import ClusterError, Stopped
 
 CONFIG = """
 apiVersion: v1
@@ -116,6 +117,24 @@ def test_bad_kubeconfigs_are_explained(access: Access, message: str) -> None:
     assert "cluster.config" == caught.value.code
     assert message in str(caught.value)
     assert "topsecret" not in str(caught.value)
+
+
+SLOW = CONFIG.replace("command: /does/not/exist", "command: sleep, args: ['1']").replace("context: one", "context: two")
+
+
+def test_a_plugin_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for somebody who is not there."""
+    monkeypatch.setattr("kubeoci.cluster.login.PLUGIN_SECONDS", 0.2)
+    with pytest.raises(ClusterError, match=r"its credential plugin does not answer within 0 s; run it by hand"):
+        login(Access(SLOW))
+
+
+def test_a_plugin_that_hangs_can_be_stopped() -> None:
+    """The user's wish ends the waiting."""
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        login(Access(SLOW), stop)
 
 
 def test_nothing_prints_credentials() -> None:

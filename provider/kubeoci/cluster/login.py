@@ -11,14 +11,20 @@ import os
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kubeoci.errors import ClusterError
+from kubeoci.errors import ClusterError, Stopped
+
+PLUGIN_SECONDS = 60.0
+"""How long a credential plugin may take; some open a browser and wait for somebody."""
+_LOOK_SECONDS = 0.1
 
 _ONE_AT_A_TIME = threading.Lock()  # the package keeps its temporary files in one table per process
 _DEFAULT = "~/.kube/config"
@@ -56,19 +62,19 @@ class Login:
     proxy: str = field(default="", repr=False)
 
 
-def login(access: Access) -> Login:
+def login(access: Access, stop: threading.Event | None = None) -> Login:
     """Read the kubeconfig and get its credentials, running its exec plugin if it has one; no request to the cluster.
 
-    Raises ClusterError (`cluster.config`), which never quotes the file: it may hold tokens.
+    Raises ClusterError (`cluster.config`), which never quotes the file: it may hold tokens; and `Stopped`.
     """
     import kubernetes  # noqa: PLC0415 - 0.3 s, only needed with a cluster
 
     configuration = kubernetes.client.Configuration()
     with _ONE_AT_A_TIME, _private_folder() as folder:
         try:
-            user = _load(access, configuration, folder)
+            user = _in_time(access, lambda: _load(access, configuration, folder), stop or threading.Event())
             tls = _tls(configuration)
-        except ClusterError:
+        except (ClusterError, Stopped):
             raise
         except Exception as error:
             raise _fault(access, f"it cannot be used ({type(error).__name__})") from error
@@ -80,6 +86,27 @@ def login(access: Access) -> Login:
     headers = [("Authorization", configuration.api_key["BearerToken"])] if configuration.api_key else []
     headers += _impersonation(access, user)
     return Login(configuration.host.rstrip("/"), tuple(headers), tls, configuration.tls_server_name or "", proxy)
+
+
+def _in_time(access: Access, load: Callable[[], Mapping[str, Any]], stop: threading.Event) -> Mapping[str, Any]:
+    """What `load` gives. The package waits for a plugin as long as that runs: it does so in a thread of its own."""
+    future: Future[Mapping[str, Any]] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(load())
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    until = time.monotonic() + PLUGIN_SECONDS
+    while time.monotonic() < until:
+        if wait([future], _LOOK_SECONDS).done:
+            return future.result()
+        if stop.is_set():
+            raise Stopped("stopped.cancelled", "stopped on request")
+    what = f"its credential plugin does not answer within {PLUGIN_SECONDS:.0f} s"
+    raise _fault(access, what, advice="run it by hand to see what it waits for")
 
 
 def _load(access: Access, configuration: Any, folder: str) -> Mapping[str, Any]:  # noqa: ANN401 - an untyped package

@@ -95,7 +95,7 @@ class _Request:
 
 def connect(access: Access, *, stop: threading.Event) -> "Rest":
     """Read the kubeconfig and its credentials. No request is sent yet. Raises ClusterError (`cluster.config`)."""
-    return Rest(Link(lambda: login(access), _pool), stop=stop)
+    return Rest(Link(lambda: login(access, stop), _pool), stop=stop)
 
 
 class Rest:
