@@ -15,6 +15,7 @@ Steps = list[dict[str, Any]]
 NewProject = Callable[[str, Mapping[str, str]], Project]
 
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/web"
+FLAGS = "/api/v1/namespaces/shop/configmaps/flags"
 SERVICE = "/api/v1/namespaces/shop/services/web"
 FILES = {"flags.yaml", "namespace.yaml", "service.yaml", "web.yaml"}
 OBJECTS = {"ConfigMap/shop/flags", "Deployment.apps/shop/web", "Namespace/shop", "Service/shop/web"}
@@ -134,13 +135,20 @@ def nothing_to_do(story: Story) -> None:
 
 
 def drift_is_shown_and_mended(story: Story, rig: Rig) -> None:
-    """A field that somebody changed shows in a refresh, and the next update sets it back."""
+    """What somebody changed or deleted shows in a refresh, with the plugin in any preview; an update mends it."""
     rig.api.request("PATCH", f"{DEPLOYMENT}?fieldManager=kubectl-edit", {"spec": {"replicas": 1}})
+    rig.api.request("DELETE", FLAGS)
+    if story.is_plugin:
+        steps = story.plan()
+        assert {"spec.replicas": "1 => 5"} == find(steps, "apps/v1:Deployment::app/shop/web")["newState"]["inputs"]
+        assert "create" == find(steps, "v1:ConfigMap::app/shop/flags")["op"]
     story.project.refresh("--skip-preview")
     steps = story.plan()
-    assert {'objects["Deployment.apps/shop/web"]'} == changed(find(steps, "OCIRepository::app"))
+    drifted = {'objects["Deployment.apps/shop/web"]', 'objects["ConfigMap/shop/flags"]'}
+    assert drifted == changed(find(steps, "OCIRepository::app"))
     story.project.up("--skip-preview")
     assert 5 == replicas(rig)
+    assert rig.api.get(FLAGS)
 
 
 def replicas(rig: Rig) -> int:
