@@ -358,6 +358,24 @@ def test_read_does_without_a_registry(world: Shop, monkeypatch: pytest.MonkeyPat
     assert world.told[-1].startswith("warning: drift is not looked for")
 
 
+def test_kustomize_builds_what_is_applied(world: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its output is what is applied; without it a refresh looks for no drift, and a destroy does not mind."""
+    program = tmp_path / "kustomize"
+    program.write_text(f"#!/bin/sh\n[ $1 = version ] && echo v5.0.0 || printf %s '{FLAGS}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    world.push(FLAGS)
+    world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    stored = world.up(nameSuffix="-z")
+    assert "debug: the objects are built by kustomize v5.0.0" in world.told
+    assert world.cluster.at(FLAGS_PATH)
+    program.unlink()
+    assert repository.read(world.call(), stored.id, stored.outputs, stored.inputs)
+    assert world.told[-1].startswith("warning: drift is not looked for: a kustomization must be built")
+    repository.delete(world.call(), stored.id, stored.outputs)
+    assert world.cluster.at(FLAGS_PATH) is None
+
+
 def test_lost_cluster_can_be_forgotten(world: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment gives the way out that a state without a cluster cannot."""
     world.push(NAMESPACE, FLAGS)

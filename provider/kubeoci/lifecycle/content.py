@@ -37,13 +37,17 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One artifact, loaded: `files` maps each path to `sha256:<hex>`, `documents` each object's id to masked YAML."""
+    """One artifact, loaded: `files` maps each path to `sha256:<hex>`, `documents` each object's id to masked YAML.
+
+    `builder` is the program that built the objects, empty when none was needed.
+    """
 
     annotations: Mapping[str, str]
     files: dict[str, str]
     objects: tuple[Object, ...]
     documents: dict[str, str]
     warnings: tuple[str, ...]
+    builder: str = ""
 
 
 def resolve(call: Call, given: RepositoryInputs) -> Resolved:
@@ -169,6 +173,7 @@ def _build(call: Call, given: RepositoryInputs, pulled: Pulled, *, ask_cluster: 
         objects=loaded.objects,
         documents=documents(loaded.objects, Masks(item.body for item in loaded.objects)),
         warnings=(*warnings, *pulled.contents.warnings, *loaded.warnings),
+        builder=loaded.builder,
     )
 
 

@@ -18,7 +18,7 @@ from kubeoci.cluster.display import drifted
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
-from kubeoci.errors import ClusterError, InputError, KubeociError, RegistryError, flatten
+from kubeoci.errors import ClusterError, InputError, KubeociError, ManifestError, RegistryError, flatten
 from kubeoci.lifecycle import access, building, content, offline, settings, verifying
 from kubeoci.lifecycle.contract import Call, Checked, Difference, Incomplete, Planned, Severity, Stored, Unfinished
 from kubeoci.lifecycle.difference import compare
@@ -192,6 +192,8 @@ def _load(call: Call, given: RepositoryInputs, facts: dict[str, Value]) -> None:
     digest, known = digests.parse(str(facts["digest"])), given.is_cluster_known
     loaded = content.load(call, given, digest, ask_cluster=known, may_wait=True)
     facts |= {"files": loaded.files, "objects": loaded.documents}
+    if loaded.builder:
+        call.log(Severity.DEBUG, f"the objects are built by {loaded.builder}")
     for warning in loaded.warnings:
         call.log(Severity.WARNING, warning)
 
@@ -229,10 +231,13 @@ def _desired(call: Call, given: RepositoryInputs, news: Values) -> Sequence[Any]
 
 
 def _loaded(call: Call, given: RepositoryInputs, inputs: Values) -> content.Content | None:
-    """The artifact that was applied; None with a warning when no registry gives it: a destroy must not need one."""
+    """The artifact that was applied; None with a warning when it cannot be had: a destroy must need no registry.
+
+    Nor a program that builds kustomizations.
+    """
     try:
         return content.load(call, given, digests.parse(str(inputs["digest"])))
-    except RegistryError as error:
+    except (RegistryError, ManifestError) as error:
         call.log(Severity.WARNING, f"drift is not looked for: {error}")
         return None
 
