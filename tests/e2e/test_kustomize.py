@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects that the real programs build: the same as they build by hand, and nothing but what the artifact has."""
 
-import json
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 import toolbox
+from e2e.kustomizations import BASE, DEPLOYMENT, FEATURES
 from e2e.others import had
 from kubeoci import yaml
 from kubeoci.errors import KubeociError, flatten
@@ -20,16 +20,6 @@ from kubeoci.objects import Loaded, Object
 
 PROGRAMS = ("kustomize", "kubectl")
 PODINFO = Path(__file__).resolve().parents[3] / "shared" / "data" / "podinfo" / "kustomize"
-DEPLOYMENT = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, labels: {app: web}}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "nginx:1.0", envFrom: [{configMapRef: {name: conf}}]}]}
-"""
 SHOP = {
     "base/kustomization.yaml": """
 resources: [deployment.yaml]
@@ -83,22 +73,22 @@ def built(files: Mapping[str, str], program: str, path: str = "", **overlay: Any
 
 
 def by_hand(files: Mapping[str, str], program: str, folder: Path, path: str = "") -> list[dict[str, Any]]:
-    """What the program itself makes of the files, in the order of their names."""
+    """What the program itself makes of the files, by their names, in the namespace that we would choose."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     words = ["kustomize"] if Path(program).name == "kubectl" else ["build"]
     command = [program, *words, "--load-restrictor", "LoadRestrictionsNone", str(folder / path)]
     output = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
-    return sorted((each.value for each in yaml.load(output, "output")), key=_called)
+    found = [each.value for each in yaml.load(output, "output")]
+    for body in found:
+        body["metadata"].setdefault("namespace", "default")
+    return sorted(found, key=_called)
 
 
 def bodies(loaded: Loaded) -> list[dict[str, Any]]:
-    """The bodies of objects in the order of their names, without the namespace that is settled behind kustomize."""
-    found = [json.loads(json.dumps(item.body)) for item in loaded.objects]
-    for body in found:
-        body["metadata"].pop("namespace", None)
-    return sorted(found, key=_called)
+    """The bodies of objects in the order of their names."""
+    return sorted((item.body for item in loaded.objects), key=_called)
 
 
 def _called(body: dict[str, Any]) -> tuple[str, str]:
@@ -117,6 +107,13 @@ def fault(act: Callable[[], object]) -> str:
         act()
     (found,) = flatten(caught.value)
     return str(found)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_features_of_kustomize(program: str, tmp_path: Path, feature: str) -> None:
+    """Each gives what the program makes of the files as they are."""
+    files = {**BASE, "kustomization.yaml": FEATURES[feature]}
+    assert by_hand(files, program, tmp_path) == bodies(built(files, program))
 
 
 @pytest.mark.parametrize("path", ["base", "prod"])
