@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deleting: only what is ours, in the right order, and nothing by mistake."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -100,23 +99,6 @@ def test_refused_deletion_stays_in_the_inventory(cluster: ClusterSimulator) -> N
     assert ("ConfigMap/shop/flags: no; ask for a role that allows this (cluster.forbidden)",) == outcome.reasons
     assert FLAGS_ID in {entry.id for entry in outcome.inventory}
     assert "ConfigMap/shop/flags deleted" == str(without_flags(cluster).changes[-1])
-
-
-def test_deletion_waits_for_finalizers(cluster: ClusterSimulator) -> None:
-    """An object is deleted when it is gone, not when it was asked to go."""
-    cluster.edit(FLAGS_PATH, "them", lambda body: body["metadata"].update(finalizers=["a/b"]))
-    threading.Timer(0.3, cluster.remove, [FLAGS_PATH]).start()
-    assert () == without_flags(cluster).reasons
-    assert cluster.requests.count(f"GET {FLAGS_PATH}") > 2
-
-
-def test_stuck_finalizers_are_named(cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When time runs out the message says who holds the object."""
-    monkeypatch.setattr("kubeoci.cluster.site.GRACE_SECONDS", 0.0)
-    cluster.edit(FLAGS_PATH, "them", lambda body: body["metadata"].update(finalizers=["a/b"]))
-    outcome = without_flags(cluster, timeout_seconds=0.5)
-    assert "ConfigMap/shop/flags: it is still being deleted, finalizers left: a/b" in outcome.reasons[0]
-    assert FLAGS_ID in {entry.id for entry in outcome.inventory}
 
 
 def test_namespace_in_use_stays(cluster: ClusterSimulator) -> None:

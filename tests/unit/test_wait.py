@@ -10,7 +10,7 @@ from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.target import Outcome, Settings, Target
 from kubeoci.errors import InputError
 from simulator.cluster import ClusterSimulator, Fault
-from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE, WEB, WEB_PATH, access, load, target
+from simulator.shop import FLAGS, NAMESPACE, WEB, WEB_PATH, access, load, target
 
 WATCH = "GET /apis/apps/v1/namespaces/shop/deployments?watch=1"
 JOBS = "/apis/batch/v1/namespaces/shop/jobs"
@@ -251,18 +251,6 @@ def test_stop_ends_the_wait(cluster: ClusterSimulator) -> None:
     cluster.then(WATCH, stop.set)
     outcome = target(cluster, stop, timeout_seconds=60.0).apply(load(NAMESPACE, WEB), (), revision="r1")
     assert "stopped.cancelled" == outcome.code
-
-
-def test_stop_ends_the_wait_for_deletions(cluster: ClusterSimulator) -> None:
-    """An object whose finalizer nobody removes holds nobody who wants to stop."""
-    stop = threading.Event()
-    engine = target(cluster, stop, timeout_seconds=60.0)
-    first = engine.apply(load(NAMESPACE, FLAGS), (), revision="r1")
-    cluster.edit(FLAGS_PATH, "somebody", lambda body: body["metadata"].update(finalizers=["shop.dev/never"]))
-    cluster.then(f"DELETE {FLAGS_PATH}", lambda: cluster.then(f"GET {FLAGS_PATH}", stop.set))
-    outcome = engine.apply(load(NAMESPACE), first.inventory, revision="r2")
-    assert "stopped.cancelled" == outcome.code
-    assert "ConfigMap/shop/flags" in [entry.id.short for entry in outcome.inventory]
 
 
 def test_progress_counts(cluster: ClusterSimulator) -> None:

@@ -22,6 +22,7 @@ from kubeoci.cluster.parallel import attempt
 from kubeoci.cluster.parent import with_revision
 from kubeoci.cluster.site import WRITERS, Body, Outcome, Site
 from kubeoci.cluster.survey import Survey, check, look, served
+from kubeoci.cluster.termination import gone
 from kubeoci.errors import ClusterError, KubeociError, Stopped
 from kubeoci.identity import ObjectId
 from kubeoci.objects import Object
@@ -196,8 +197,9 @@ class _Run:
         uid = str(live["metadata"]["uid"])
         if not is_leaving(live):
             self.written = True
-            self.site.rest.delete(kind.path(item.id.namespace, item.id.name), uid=uid)
-        if wait.gone(self.site, [(kind, item.id, uid)]):
+            if not self.site.rest.delete(kind.path(item.id.namespace, item.id.name), uid=uid):
+                return
+        if gone(self.site, [(kind, item.id, uid)]):
             raise ClusterError("cluster.not_ready", "it is still being deleted", advice="look at its finalizers")
 
     def _record(self, item: Object, verdict: Verdict, body: Body | None) -> None:

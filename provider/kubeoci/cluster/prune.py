@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import dependencies, inventory, marks, order, wait
+from kubeoci.cluster import dependencies, inventory, marks, order, termination
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
@@ -150,7 +150,7 @@ def _delete_batch(site: Site, batch: Sequence[Decision], done: Pruned) -> None:
 
 def _wait(site: Site, pending: Sequence[tuple[Kind, ObjectId, str]], done: Pruned) -> dict[ObjectId, Body]:
     try:
-        return wait.gone(site, pending)
+        return termination.gone(site, pending)
     except KubeociError as error:
         done.faults.append(error)
         return {ident: {} for _, ident, _ in pending}
@@ -168,6 +168,7 @@ def _note_failure(site: Site, item: Decision, error: KubeociError, done: Pruned)
 
 def _delete_one(site: Site, item: Decision) -> Kind | None:
     """Delete; gives the kind while the object is still there, None when it is gone."""
+    site.check_time()
     ident = item.entry.id
     kind = site.mapper.find(ident.group, ident.kind, item.entry.version)
     if kind is None:

@@ -15,7 +15,7 @@ from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.mapper import Mapper
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.rest import Rest
-from kubeoci.errors import ClusterError, KubeociError
+from kubeoci.errors import ClusterError, KubeociError, Stopped
 from kubeoci.identity import ObjectId
 
 Body = dict[str, Any]
@@ -134,6 +134,11 @@ class Site:
         """Start the time of `timeout_seconds`, and a little more for the records."""
         self.ready_by = time.monotonic() + self.settings.timeout_seconds
         self.rest.deadline = self.ready_by + GRACE_SECONDS
+
+    def check_time(self) -> None:
+        """Raise Stopped when the time is over, so that what is left of it goes to the records."""
+        if time.monotonic() > self.ready_by:
+            raise Stopped("stopped.deadline", "ran out of time", advice="raise the timeout")
 
     def tell(self, text: str) -> None:
         """Show a line of progress, masked, unless it is the one that was shown last."""

@@ -9,7 +9,7 @@ seconds.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ News = tuple[ObjectId, Body | None]
 
 STREAMS = 32
 """Watches at a time; what is left is asked for like what may not be watched."""
+_TICK_SECONDS = 0.5  # how soon a stop, a deadline or a time rule of a Pod is noticed
 _POLL_SECONDS = 2.0
 _SHORT_STEPS = 3  # without a pause: expired and begun anew; something that cuts every stream would go on for ever
 _JOIN_SECONDS = 2.0
@@ -56,6 +57,22 @@ class Place:
         """What became of one of the objects."""
         named = {**body, "apiVersion": self.kind.api_version, "kind": self.kind.kind} if body else None
         return ObjectId(self.kind.group, self.kind.kind, self.namespace, name), named
+
+
+def follow(rest: Rest, places: Iterable[Place], until: float, stop: threading.Event) -> Generator[list[News]]:
+    """What becomes of the objects, tick by tick, at last at `until` (seconds of `time.monotonic`). Close it.
+
+    Raises Stopped on request, ClusterError for what nobody foresaw.
+    """
+    streams = Streams(rest, until)
+    streams.start(places)
+    try:
+        while time.monotonic() < until:
+            yield list(streams.take(min(_TICK_SECONDS, max(0.0, until - time.monotonic()))))
+            if stop.is_set():
+                raise Stopped("stopped.cancelled", "stopped on request")
+    finally:
+        streams.close()
 
 
 class Streams:
@@ -127,6 +144,8 @@ class Streams:
                 is_barren = not since and not came_from
             except Refused as error:
                 since, is_barren = "", not came_from or step == self._poll
+                if error.code == "cluster.kind_missing":  # its definition is gone, and all objects with it
+                    self._tell_missing(place, ())
                 if error.code == "cluster.invalid" and not (came_from or listed):
                     self._lists_first, is_barren = True, False
                 elif error.code == "cluster.forbidden" and step == self._watch:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting until objects are ready, or gone.
+"""Waiting until objects are ready.
 
 Readiness is watched, and only for objects that were not ready in the answer to their apply: nothing is asked while
 nothing happens. Waiting ends when everything is ready, when nothing but failed objects is left, with `failFast` at the
@@ -9,22 +9,19 @@ first of those, and at the deadline.
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from kubeoci.cluster import expressions, health, surroundings
 from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.health import Context, Health, State
 from kubeoci.cluster.mapper import Kind
-from kubeoci.cluster.parallel import each
-from kubeoci.cluster.site import READERS, Body, Site
-from kubeoci.cluster.streams import News, Place, Streams
-from kubeoci.errors import Stopped
+from kubeoci.cluster.site import Body, Site
+from kubeoci.cluster.streams import News, Place, follow
 from kubeoci.identity import ObjectId
 from kubeoci.normalise import at
 
-_TICK_SECONDS = 0.5  # how soon a stop, a deadline or a time rule of a Pod is noticed
 _TELL_SECONDS = 1.0  # the least time between two lines of progress
-_LONGEST_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,49 +51,13 @@ def ready(
     return run.unready()
 
 
-def gone(site: Site, objects: Iterable[tuple[Kind, ObjectId, str]]) -> dict[ObjectId, Body]:
-    """Wait until each object (kind, id, uid) is deleted; gives those that are still there when time runs out."""
-    left = list(objects)
-    bodies: dict[ObjectId, Body] = {}
-    pause = 0.05
-    while left:
-        found = each(lambda item: _with_uid(site, *item), left, READERS)
-        pairs = [(item, body) for item, body in zip(left, found, strict=True) if body]
-        left = [item for item, _ in pairs]
-        bodies = {item[1]: body for item, body in pairs}
-        if not left:
-            break
-        site.tell(f"waiting until {left[0][1].short} is deleted" + _others(len(left) - 1))
-        try:
-            site.rest.pause(pause)
-        except Stopped as error:
-            if error.code == "stopped.deadline":
-                return bodies
-            raise
-        pause = min(pause * 1.6, _LONGEST_PAUSE_SECONDS)
-    return {}
-
-
 def _follow(run: "_Waiting", until: float) -> None:
-    streams = Streams(run.site.rest, until)
-    streams.start(run.places())
-    try:
-        while not run.is_settled and time.monotonic() < until:
-            run.take(streams.take(min(_TICK_SECONDS, max(0.0, until - time.monotonic()))))
-            if run.site.stop.is_set():
-                raise Stopped("stopped.cancelled", "stopped on request")
+    with closing(follow(run.site.rest, run.places(), until, run.site.stop)) as ticks:
+        for news in ticks:
+            run.take(news)
+            if run.is_settled:
+                return
             run.tell()
-    finally:
-        streams.close()
-
-
-def _with_uid(site: Site, kind: Kind, ident: ObjectId, uid: str) -> Body | None:
-    body = site.rest.get(kind.path(ident.namespace, ident.name))
-    return body if body and body["metadata"].get("uid") == uid else None
-
-
-def _others(count: int) -> str:
-    return f" and {count} more" if count else ""
 
 
 @dataclass(slots=True)
