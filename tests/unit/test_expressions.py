@@ -5,9 +5,10 @@ import sys
 from typing import Any
 
 import pytest
+from cel_expr_python import cel
 
 from kubeoci.cluster.checks import HealthCheckExpr
-from kubeoci.cluster.expressions import MAX_CHARACTERS, MAX_EXPRESSIONS, judges
+from kubeoci.cluster.expressions import MAX_CHARACTERS, MAX_EXPRESSIONS, _program, judges
 from kubeoci.cluster.states import Health, State
 from kubeoci.errors import InputError
 
@@ -135,9 +136,26 @@ def test_one_rule_for_all_versions() -> None:
     assert {("shop.dev", "Cart"), ("", "Pod")} == set(judges([cart(), HealthCheckExpr("v1", "Pod", "true")]))
 
 
+def test_an_expression_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often its rule is read: for the check, the plan, and each stage that is waited for."""
+    compiled: list[str] = []
+    real = cel.NewEnv
+
+    def counted(**settings: Any) -> Any:  # noqa: ANN401 - an untyped package
+        compiled.append("compiled")
+        return real(**settings)
+
+    monkeypatch.setattr(cel, "NewEnv", counted)
+    rule = cart(current="metadata.name == 'compiled once'", failed="false && compiled_once")
+    for _ in range(3):
+        assert State.IN_PROGRESS is judged(rule, body()).state
+    assert ["compiled"] * 2 == compiled
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install; without rules nothing is missing."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    _program.cache_clear()
     assert {} == judges([])
     with pytest.raises(InputError, match=r"pip install 'pulumi-kubeoci\[cel\]'"):
         judges([cart()])

@@ -6,6 +6,7 @@ the depth of an expression by itself and gives up at its limits; only the length
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kubeoci.cluster.checks import HealthCheckExpr
@@ -57,18 +58,24 @@ def _steps(rule: HealthCheckExpr, place: str) -> Iterator[_Step]:
 
 
 def _compiled(text: str, where: str) -> Any:  # noqa: ANN401 - an untyped package
-    try:
-        from cel_expr_python import cel  # noqa: PLC0415 - an extra
-        from cel_expr_python.ext import ext_optional, ext_strings  # noqa: PLC0415 - as above
-    except ImportError:
-        raise InputError("input.invalid", "CEL is not installed", where=where, advice=_EXTRA) from None
     if len(text) > MAX_CHARACTERS:
         raise InputError("input.invalid", f"it is longer than {MAX_CHARACTERS} characters", where=where)
     try:
-        environment = cel.NewEnv(extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
-        return environment.compile(text, disable_check=True)  # what fields there are, only the cluster knows
+        return _program(text)
+    except ImportError:
+        raise InputError("input.invalid", "CEL is not installed", where=where, advice=_EXTRA) from None
     except RuntimeError as error:
         raise InputError("input.invalid", f"it is no CEL: {_words(error)}", where=where) from None
+
+
+@lru_cache(MAX_EXPRESSIONS * 3)
+def _program(text: str) -> Any:  # noqa: ANN401 - an untyped package
+    """The compiled expression: once for a process, though each step of a run reads the rules anew. Threads share it."""
+    from cel_expr_python import cel  # noqa: PLC0415 - an extra
+    from cel_expr_python.ext import ext_optional, ext_strings  # noqa: PLC0415 - as above
+
+    environment = cel.NewEnv(extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
+    return environment.compile(text, disable_check=True)  # what fields there are, only the cluster knows
 
 
 def _judge(steps: Iterable[_Step]) -> Judge:
