@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
+from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
 from kubeoci.cluster.login import Impersonation
 from kubeoci.cluster.rest import Access
 from kubeoci.lifecycle import applying
@@ -24,6 +25,14 @@ def test_checks_of_health() -> None:
     assert ([], True) == (reader.faults, found.fail_fast)
     assert (HealthCheck("apps/v1", "Deployment", "web"),) == found.health_checks
     assert (HealthCheckExpr("shop.dev/v1", "Cart", "status.full"),) == found.health_check_exprs
+
+
+def test_ignored_fields() -> None:
+    """Paths, and the objects that they are for."""
+    rule = {"paths": ["/spec/replicas"], "target": {"kind": "Deployment", "labelSelector": "app=web"}}
+    found = applying.read(Reader({"inventoryName": "a", "ignoreFields": [rule, {"paths": ["/data"]}]}), {})
+    selector = ObjectSelector(kind="Deployment", label_selector="app=web")
+    assert (IgnoreRule(("/spec/replicas",), selector), IgnoreRule(("/data",))) == found.ignore_fields
 
 
 def test_impersonation_of_resource_and_provider() -> None:
@@ -56,6 +65,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "policy": ({"deletionPolicy": "Never"}, "deletionPolicy: 'Never' is not possible here"),
     "manager": ({"overrideManagers": ["a", ""]}, "overrideManagers: '' is no name of a field manager"),
     "our manager": ({"overrideManagers": ["kubeoci-1"]}, "overrideManagers: kubeoci-1 is a manager of this provider"),
+    "no paths": ({"ignoreFields": [{"target": {"kind": "A"}}]}, "ignoreFields[0].paths: is missing"),
+    "no pointer": ({"ignoreFields": [{"paths": ["spec"]}]}, "ignoreFields[0].paths: 'spec' is no JSON pointer"),
+    "no selector": (
+        {"ignoreFields": [{"paths": ["/a"], "target": {"labelSelector": "a b"}}]},
+        "ignoreFields[0].target: labelSelector: 'a b' is no label selector",
+    ),
     "inventory": ({"inventoryName": "A"}, "inventoryName: 'A' is no name of a Secret"),
 }
 

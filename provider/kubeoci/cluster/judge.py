@@ -14,6 +14,7 @@ from kubeoci.cluster import diff, marks, proof
 from kubeoci.cluster.adoption import Legacy, foresee, legacy
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.conflicts import Offer, offer
+from kubeoci.cluster.ignoring import adjusted
 from kubeoci.cluster.inventory import PART_OF
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.site import Body, Site
@@ -49,6 +50,7 @@ def judge(site: Site, item: Object, live: Body | None, uid: str = "") -> Verdict
     skip = marks.reason_to_skip(item.body, live)
     if skip:
         return Verdict(Action.SKIPPED, note=skip)
+    item = adjusted(site, item, live)
     body = labelled(item.body, site.applyset)
     if live is None:
         return Verdict(Action.CREATED, body=body)

@@ -11,6 +11,7 @@ from kubeoci.changes import Change
 from kubeoci.cluster import inventory
 from kubeoci.cluster.answers import Refused, short
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
+from kubeoci.cluster.ignorerules import IgnoreRule
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.mapper import Mapper
 from kubeoci.cluster.mask import Masks
@@ -37,7 +38,8 @@ class Settings:
     together, and again for deleting. `conflicts` is `smart`, `force` or `fail`; `deletion_policy` is `MirrorPrune`,
     `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
     `health_checks` are awaited too, with `wait: false` they alone. To prune more than `max_prune` is refused.
-    Without `adopt` an object that exists and is nobody's is refused. Fields of `override_managers` are taken.
+    Without `adopt` an object that exists and is nobody's is refused. Fields of `override_managers` are taken,
+    those of `ignore_fields` are left to others.
     """
 
     namespace: str
@@ -55,6 +57,7 @@ class Settings:
     max_prune: int | None = None
     adopt: bool = True
     override_managers: tuple[str, ...] = ()
+    ignore_fields: tuple[IgnoreRule, ...] = ()
 
     @property
     def keeps_objects(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeoci.changes import Action
-from kubeoci.cluster import dependencies, inventory, live, marks, prune
+from kubeoci.cluster import dependencies, ignoring, inventory, live, marks, prune
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mapper import Kind
@@ -72,6 +72,7 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
         what = f"nothing is left to apply, so all {len(found.recorded)} objects would be deleted"
         raise ClusterError("cluster.prune_refused", what, advice="set allowEmpty: true if that is meant")
     _check_deletions(site, desired, found)
+    ignoring.remark(site, desired)
     made = {item.id.name for item in desired if item.id.group_kind == "Namespace"}
     faults: list[KubeociError] = [*_namespace_faults(site, desired, found, made), *dependencies.faults(desired)]
     for item in desired:

@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
+from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
 from kubeoci.cluster.login import Impersonation
 from kubeoci.cluster.rest import Access
 from kubeoci.cluster.target import Settings
@@ -14,7 +15,7 @@ from kubeoci.lifecycle.values import Values, reveal
 
 _POLICIES: Final = ("MirrorPrune", "Delete", "WaitForTermination", "Orphan")
 _CHECKS: Final = ("failFast", "healthChecks", "healthCheckExprs")
-_ADOPTION: Final = ("adopt", "overrideManagers")
+_ADOPTION: Final = ("adopt", "overrideManagers", "ignoreFields")
 INPUTS: Final = (
     "prune",
     "wait",
@@ -26,6 +27,8 @@ INPUTS: Final = (
     "deletionPolicy",
     *_CHECKS,
 )
+SELECTOR: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
+"""The parts of a selector of objects, in the order of the classes that are made of them."""
 CLUSTER: Final = ("kubeconfig", "context", "impersonate")
 
 _MAX_MANAGER = 128  # as the API server says
@@ -47,6 +50,7 @@ def read(reader: Reader, config: Values) -> Settings:
         conflicts=reader.choice("conflicts", ("smart", "force", "fail"), "smart"),
         adopt=reader.boolean("adopt", default=True),
         override_managers=_managers(reader),
+        ignore_fields=_ignore_fields(reader),
         allow_empty=reader.boolean("allowEmpty", default=False),
         max_prune=reader.integer("maxPrune"),
         deletion_policy=reader.choice("deletionPolicy", _POLICIES, "MirrorPrune"),
@@ -98,6 +102,29 @@ def _managers(reader: Reader) -> tuple[str, ...]:
             what = f"{name} is a manager of this provider"
             reader.fault("overrideManagers", what, "two inventories never share an object", "input.unknown")
     return found
+
+
+def _ignore_fields(reader: Reader) -> tuple[IgnoreRule, ...]:
+    """Fields that are left to others."""
+    return tuple(filter(None, map(_ignore_rule, reader.sections("ignoreFields", ("paths", "target")))))
+
+
+def _ignore_rule(each: Reader) -> IgnoreRule | None:
+    section = each.section("target", SELECTOR)
+    paths = each.texts("paths")
+    if not paths:
+        each.fault("paths", "is missing", "name fields, such as /spec/replicas")
+        return None
+    try:
+        target = ObjectSelector(*(section.text(name) for name in SELECTOR)) if section else ObjectSelector()
+    except KubeociError as error:
+        each.adopt("target", error)
+        return None
+    try:
+        return IgnoreRule(paths, target)
+    except KubeociError as error:
+        each.adopt("paths", error)
+        return None
 
 
 def _health_checks(reader: Reader) -> tuple[HealthCheck, ...]:

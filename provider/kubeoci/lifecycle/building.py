@@ -8,12 +8,12 @@ from kubeoci import digest, reference, yaml
 from kubeoci.errors import KubeociError
 from kubeoci.kustomize.build import MODES, Building
 from kubeoci.kustomize.overlay import Image, Overlay, Patch, Selector
+from kubeoci.lifecycle.applying import SELECTOR
 from kubeoci.lifecycle.inputs import Reader
 
 _ADDED: Final = ("patches", "images", "components", "namePrefix", "nameSuffix")
 INPUTS: Final = ("build", *_ADDED, "ignoreMissingComponents")
 
-_SELECTOR: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
 _IMAGE: Final = ("name", "newName", "newTag", "digest")
 _AFFIX = re.compile(r"[-a-z0-9.]{1,200}")
 
@@ -49,8 +49,8 @@ def _patches(reader: Reader) -> tuple[Patch, ...]:
 
 def _patch(each: Reader) -> Patch:
     """One patch; that it is YAML is told here, before anything is pulled."""
-    section = each.section("target", _SELECTOR)
-    target = Selector(*(section.text(name) for name in _SELECTOR)) if section else None
+    section = each.section("target", SELECTOR)
+    target = Selector(*(section.text(name) for name in SELECTOR)) if section else None
     text = each.text("patch", required=True)
     try:
         found = [document.value for document in yaml.load(text.encode(), each.path("patch"))]

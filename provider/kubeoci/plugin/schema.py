@@ -139,6 +139,13 @@ TYPES: Final[dict[str, tuple[str, Table]]] = {
             "annotations": ("{string}", "Annotations."),
         },
     ),
+    "IgnoreRule": (
+        "Fields of objects that are applied at creation and then left to others.",
+        {
+            "paths": ("[string]", "JSON pointers, such as `/spec/replicas`."),
+            "target": ("Selector", "Which objects. Default: all."),
+        },
+    ),
     "Image": (
         "Another name, tag or digest for an image, as in a kustomization.",
         {
@@ -251,6 +258,7 @@ REPOSITORY_INPUTS: Final[Table] = {
     "conflicts": ("string", "Fields that others own: `smart` (default), `force` or `fail`."),
     "adopt": ("boolean", "Take over objects that exist and belong to nobody. Default: true."),
     "overrideManagers": ("[string]", "Field managers whose fields are taken, beside kubectl, Helm and the like."),
+    "ignoreFields": ("[IgnoreRule]", "Fields that are left to others once their object exists."),
     "allowEmpty": ("boolean", "Accept an artifact without objects, which prunes all. Default: false."),
     "maxPrune": ("integer", "Refuse to prune more objects than this. Default: no limit."),
     "deletionPolicy": (
@@ -300,6 +308,7 @@ _REQUIRED: Final = {
     "Credentials": ["password", "username"],
     "HealthCheck": ["apiVersion", "kind", "name"],
     "HealthCheckExpr": ["apiVersion", "current", "kind"],
+    "IgnoreRule": ["paths"],
     "Image": ["name"],
     "Impersonate": ["user"],
     "OIDCIdentity": ["issuer", "subject"],

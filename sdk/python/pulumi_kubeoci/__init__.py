@@ -14,6 +14,8 @@ from pulumi_kubeoci.arguments import (
     OCIRepositoryArgs,
 )
 from pulumi_kubeoci.building import (
+    IgnoreRuleArgs,
+    IgnoreRuleArgsDict,
     ImageArgs,
     ImageArgsDict,
     PatchArgs,
@@ -64,6 +66,8 @@ __all__ = [
     "HealthCheckArgsDict",
     "HealthCheckExprArgs",
     "HealthCheckExprArgsDict",
+    "IgnoreRuleArgs",
+    "IgnoreRuleArgsDict",
     "ImageArgs",
     "ImageArgsDict",
     "ImpersonateArgs",

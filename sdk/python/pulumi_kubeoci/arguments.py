@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Required, TypedDict, cast
 
 import pulumi
-from pulumi_kubeoci.building import ImageArgs, Images, PatchArgs, Patches, SelectorArgs
+from pulumi_kubeoci.building import IgnoreRuleArgs, IgnoreRules, ImageArgs, Images, PatchArgs, Patches, SelectorArgs
 from pulumi_kubeoci.nested import (
     ClientCertificate,
     ClientCertificateArgs,
@@ -106,6 +106,7 @@ class OCIRepositoryArgs(TypedDict, total=False):
     conflicts: pulumi.Input[str] | None
     adopt: pulumi.Input[bool] | None
     override_managers: Texts | None
+    ignore_fields: IgnoreRules | None
     allow_empty: pulumi.Input[bool] | None
     max_prune: pulumi.Input[int] | None
     deletion_policy: pulumi.Input[str] | None
@@ -141,6 +142,7 @@ NESTED: Final[dict[str, type]] = {
     "patches": PatchArgs,
     "target": SelectorArgs,
     "images": ImageArgs,
+    "ignore_fields": IgnoreRuleArgs,
     "health_checks": HealthCheckArgs,
     "health_check_exprs": HealthCheckExprArgs,
 }

@@ -70,5 +70,21 @@ class PatchArgsDict(TypedDict, total=False):
     target: Selector
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoreRuleArgs:
+    """Fields, by JSON pointers such as `/spec/replicas`, that are left to others once their object exists."""
+
+    paths: pulumi.Input[Sequence[pulumi.Input[str]]]
+    target: Selector | None = None
+
+
+class IgnoreRuleArgsDict(TypedDict, total=False):
+    """`IgnoreRuleArgs` as a dict; `paths` is required."""
+
+    paths: Required[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    target: Selector
+
+
+IgnoreRules: TypeAlias = pulumi.Input[Sequence[pulumi.Input[IgnoreRuleArgs | IgnoreRuleArgsDict]]]
 Images: TypeAlias = pulumi.Input[Sequence[pulumi.Input[ImageArgs | ImageArgsDict]]]
 Patches: TypeAlias = pulumi.Input[Sequence[pulumi.Input[PatchArgs | PatchArgsDict]]]

@@ -18,6 +18,8 @@ from pulumi_kubeoci.arguments import (
     repository_properties,
 )
 from pulumi_kubeoci.building import (
+    IgnoreRuleArgs,
+    IgnoreRuleArgsDict,
     ImageArgs,
     ImageArgsDict,
     PatchArgs,
@@ -71,6 +73,8 @@ __all__ = [
     "HealthCheckArgsDict",
     "HealthCheckExprArgs",
     "HealthCheckExprArgsDict",
+    "IgnoreRuleArgs",
+    "IgnoreRuleArgsDict",
     "ImageArgs",
     "ImageArgsDict",
     "ImpersonateArgs",
