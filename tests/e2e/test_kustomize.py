@@ -163,6 +163,21 @@ def test_everything_a_user_may_add(kubectl: str) -> None:
     assert "on" == body["metadata"]["labels"]["debug"]
 
 
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (Image("nginx", new_tag="2"), ()),
+        (Image("nginx", "mirror:5000/a/nginx", digest=f"sha256:{'0' * 64}"), ()),
+        (Image("ngin.", new_tag="2"), ()),
+        (Image("httpd", new_tag="2"), ("images[0]: no object has an image called httpd",)),
+        (Image("httpd", "mirror/httpd"), ("images[0]: no object has an image called httpd",)),
+    ],
+)
+def test_images_without_effect_are_told(kubectl: str, image: Image, told: tuple[str, ...]) -> None:
+    """The program passes over them."""
+    assert told == built({"a.yaml": DEPLOYMENT}, kubectl, images=(image,)).warnings
+
+
 def test_a_tree_without_kustomization_of_its_own(kubectl: str) -> None:
     """Manifests that lie free, and folders that are units, as Flux writes the kustomization for them."""
     files = {**SHOP, "free/config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: free}"}
@@ -193,7 +208,7 @@ def test_what_the_program_refuses_is_told(kubectl: str) -> None:
     """In its words, with paths of the artifact, and without the contents of files."""
     files = {**SHOP, "prod/replicas.yaml": "kind: Secret\nmetadata: {name: web}\nstringData: {a: swordfish}\n"}
     told = fault(lambda: built(files, kubectl, "prod"))
-    assert "kustomize v5." in told
+    assert told.startswith("prod/kustomization.yaml: kustomize v5.")
     assert "manifest.build_failed" in told
     assert "swordfish" not in told
     assert "kubeoci-" not in told

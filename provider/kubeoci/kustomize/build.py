@@ -15,7 +15,7 @@ from kubeoci.commonmetadata import NONE as NO_METADATA
 from kubeoci.commonmetadata import CommonMetadata
 from kubeoci.discovery import KUSTOMIZATIONS, Discovery, discover
 from kubeoci.errors import KubeociError, ManifestError
-from kubeoci.kustomize import jail, overlay, program
+from kubeoci.kustomize import jail, overlay, program, unused
 from kubeoci.kustomize.overlay import Kustomization, Overlay
 from kubeoci.kustomize.run import run
 from kubeoci.kustomize.search import Search
@@ -80,7 +80,8 @@ def load(
         common_metadata=common_metadata,
         namespaced=namespaced,
     )
-    return replace(loaded, builder=name)
+    idle = unused.warnings(building.overlay, (item.body for item in loaded.objects))
+    return replace(loaded, builder=name, warnings=(*loaded.warnings, *idle))
 
 
 def _needs_kustomize(files: Mapping[str, bytes], path: str, building: Building) -> bool:
@@ -120,7 +121,7 @@ def _build(
         faults += search.faults
         return [], ""
     used = program.find(building.program, stop=stop)
-    done = run(used, search, found.folder, seconds=building.seconds, stop=stop)
+    done = run(used, search, file, seconds=building.seconds, stop=stop)
     keeps = _ORIGINS in _texts(top.get("buildMetadata"))
     return list(_read(done, _Origins(found.folder, file, keeps=keeps), faults)), used.name
 

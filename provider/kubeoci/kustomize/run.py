@@ -2,6 +2,7 @@
 """One build: the files that were found go in, objects as YAML come out; what went wrong is told without secrets."""
 
 import json
+import posixpath
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,14 +17,14 @@ _MAX_TOLD = 1000
 _SHORT = 4  # shorter texts are not taken for secrets: they stand everywhere
 
 
-def run(used: Program, search: Search, folder: str, *, seconds: float, stop: threading.Event) -> bytes:
-    """The output of kustomize for `folder`. Raises `Stopped`, ManifestError (`manifest.build_failed`)."""
+def run(used: Program, search: Search, file: str, *, seconds: float, stop: threading.Event) -> bytes:
+    """The output of kustomize for what `file` describes. Raises `Stopped`, ManifestError (`manifest.build_failed`)."""
     # files from anywhere in the artifact are fine: only those that were found and allowed are there at all
-    command = [used.path, *used.words, "--load-restrictor", "LoadRestrictionsNone", folder or "."]
+    command = [used.path, *used.words, "--load-restrictor", "LoadRestrictionsNone", posixpath.dirname(file) or "."]
     done = jail.run(command, search.needed, seconds=seconds, stop=stop)
     if done.status:
         what = f"{used.name} failed: {_short(masked(done.told, search)) or f'exit code {done.status}'}"
-        raise ManifestError("manifest.build_failed", what, where=folder or ".", advice="correct the kustomization")
+        raise ManifestError("manifest.build_failed", what, where=file, advice="correct the kustomization")
     return done.output
 
 
