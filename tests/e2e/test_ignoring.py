@@ -7,7 +7,8 @@ import pytest
 
 from e2e.stack import Stack, deployment, namespace
 from kubeoci.changes import Action
-from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
+from kubeoci.cluster.ignorerules import IgnoreRule
+from kubeoci.objectselector import ObjectSelector
 from rig import Rig
 
 RULES = (

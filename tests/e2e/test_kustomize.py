@@ -15,8 +15,9 @@ from e2e.others import had
 from kubeoci import yaml
 from kubeoci.errors import KubeociError, flatten
 from kubeoci.kustomize.build import Building, load
-from kubeoci.kustomize.overlay import Image, Overlay, Patch, Selector
+from kubeoci.kustomize.overlay import Image, Overlay, Patch
 from kubeoci.objects import Loaded, Object
+from kubeoci.objectselector import ObjectSelector
 
 PROGRAMS = ("kustomize", "kubectl")
 PODINFO = Path(__file__).resolve().parents[3] / "shared" / "data" / "podinfo" / "kustomize"
@@ -153,7 +154,7 @@ def test_origins_stay_where_they_are_wanted(kubectl: str) -> None:
 
 def test_everything_a_user_may_add(kubectl: str) -> None:
     """Patches, images, components, prefix and suffix, on plain manifests as Flux does it."""
-    patch = Patch('[{"op": "add", "path": "/spec/replicas", "value": 2}]', Selector(kind="Deployment"))
+    patch = Patch('[{"op": "add", "path": "/spec/replicas", "value": 2}]', ObjectSelector(kind="Deployment"))
     files = {"app/deployment.yaml": DEPLOYMENT, **{name: text for name, text in SHOP.items() if "debug" in name}}
     added = {"images": (Image("nginx", "mirror/nginx", "2.0"),), "components": ("../debug",), "patches": (patch,)}
     loaded = built(files, kubectl, "app", name_prefix="a-", name_suffix="-z", **added)

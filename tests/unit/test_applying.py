@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
-from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
+from kubeoci.cluster.ignorerules import IgnoreRule
 from kubeoci.cluster.login import Impersonation
 from kubeoci.cluster.rest import Access
 from kubeoci.lifecycle import applying
 from kubeoci.lifecycle.inputs import Reader
 from kubeoci.lifecycle.values import UNKNOWN
+from kubeoci.objectselector import ObjectSelector
 
 CHECK = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 RULE = {"apiVersion": "shop.dev/v1", "kind": "Cart", "current": "status.full"}

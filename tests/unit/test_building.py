@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from kubeoci.kustomize.build import Building
-from kubeoci.kustomize.overlay import Image, Overlay, Patch, Selector
+from kubeoci.kustomize.overlay import Image, Overlay, Patch
 from kubeoci.lifecycle import building
 from kubeoci.lifecycle.inputs import Reader
 from kubeoci.lifecycle.values import UNKNOWN
+from kubeoci.objectselector import ObjectSelector
 
 OPERATIONS = '[{"op": "remove", "path": "/spec/replicas"}]'
 MERGE = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n"
@@ -36,7 +37,7 @@ def test_everything_said() -> None:
             "nameSuffix": "-z",
         }
     )
-    patches = (Patch(MERGE), Patch(OPERATIONS, Selector(kind="Deployment", label_selector="a=b")))
+    patches = (Patch(MERGE), Patch(OPERATIONS, ObjectSelector(kind="Deployment", label_selector="a=b")))
     images = (Image("nginx", "mirror/nginx", "2", f"sha256:{'0' * 64}"),)
     overlay = Overlay(patches, images, ("../debug",), True, "a-", "-z")
     assert (Building("kustomize", overlay), []) == (building.read(reader), reader.faults)
@@ -62,6 +63,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown target": (
         {"patches": [{"patch": MERGE, "target": {"names": "a"}}]},
         "patches[0].target.names: there is no such property",
+    ),
+    "no selector": (
+        {"patches": [{"patch": MERGE, "target": {"kind": "("}}]},
+        "patches[0].target: kind: it is no regular expression",
     ),
     "no name": ({"images": [{"newTag": "1"}]}, "images[0].name: is missing"),
     "no change": ({"images": [{"name": "nginx"}]}, "images[0]: changes nothing"),

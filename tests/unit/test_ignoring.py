@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from kubeoci.changes import Action
-from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
+from kubeoci.cluster.ignorerules import IgnoreRule
 from kubeoci.cluster.target import Outcome
 from kubeoci.errors import InputError
+from kubeoci.objectselector import ObjectSelector
 from simulator.cluster import ClusterSimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE, WEB, WEB_PATH, load, target
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user adds to a kustomization is merged as Flux merges it."""
 
-from kubeoci.kustomize.overlay import NONE, Image, Overlay, Patch, Selector
+from kubeoci.kustomize.overlay import NONE, Image, Overlay, Patch
+from kubeoci.objectselector import ObjectSelector
 
 
 def test_nothing_changes_nothing() -> None:
@@ -21,7 +22,7 @@ def test_prefix_suffix_and_namespace_replace() -> None:
 
 def test_patches_come_last() -> None:
     """So that they see what the file's own patches made."""
-    target = Selector(kind="Deployment", label_selector="a=b")
+    target = ObjectSelector(kind="Deployment", label_selector="a=b")
     added = {"patch": "p", "target": {"kind": "Deployment", "labelSelector": "a=b"}}
     assert {"patches": [{"path": "x"}, added]} == Overlay(patches=(Patch("p", target),)).onto(
         {"patches": [{"path": "x"}]}

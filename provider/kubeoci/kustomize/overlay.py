@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubeoci.objectselector import ObjectSelector
+
 Kustomization = dict[str, Any]
 """A kustomization file as JSON gives it."""
 
@@ -29,41 +31,15 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Selector:
-    """Which objects a patch is for: all parts must fit. Names are regular expressions, empty fits everything."""
-
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
-    label_selector: str = ""
-    annotation_selector: str = ""
-
-    def entry(self) -> dict[str, str]:
-        """As kustomize writes it."""
-        found = {
-            "group": self.group,
-            "version": self.version,
-            "kind": self.kind,
-            "name": self.name,
-            "namespace": self.namespace,
-            "labelSelector": self.label_selector,
-            "annotationSelector": self.annotation_selector,
-        }
-        return {key: value for key, value in found.items() if value}
-
-
-@dataclass(frozen=True, slots=True)
 class Patch:
     """A strategic merge patch or the operations of a JSON 6902 patch, as YAML; the latter needs a `target`."""
 
     patch: str
-    target: Selector | None = None
+    target: ObjectSelector | None = None
 
     def entry(self) -> dict[str, Any]:
         """As kustomize writes it."""
-        return {"patch": self.patch, **({"target": self.target.entry()} if self.target else {})}
+        return {"patch": self.patch, **({"target": _entry(self.target)} if self.target else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +76,19 @@ class Overlay:
 
 NONE = Overlay()
 """Nothing is added."""
+
+
+def _entry(target: ObjectSelector) -> dict[str, str]:
+    found = {
+        "group": target.group,
+        "version": target.version,
+        "kind": target.kind,
+        "name": target.name,
+        "namespace": target.namespace,
+        "labelSelector": target.label_selector,
+        "annotationSelector": target.annotation_selector,
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _list(base: Mapping[str, Any], name: str) -> list[Any]:

@@ -5,13 +5,14 @@ import re
 from typing import Final
 
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
-from kubeoci.cluster.ignorerules import IgnoreRule, ObjectSelector
+from kubeoci.cluster.ignorerules import IgnoreRule
 from kubeoci.cluster.login import Impersonation
 from kubeoci.cluster.rest import Access
 from kubeoci.cluster.target import Settings
 from kubeoci.errors import KubeociError
 from kubeoci.lifecycle.inputs import Reader
 from kubeoci.lifecycle.values import Values, reveal
+from kubeoci.objectselector import EVERYTHING, ObjectSelector
 
 _POLICIES: Final = ("MirrorPrune", "Delete", "WaitForTermination", "Orphan")
 _CHECKS: Final = ("failFast", "healthChecks", "healthCheckExprs")
@@ -28,7 +29,7 @@ INPUTS: Final = (
     *_CHECKS,
 )
 SELECTOR: Final = ("group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector")
-"""The parts of a selector of objects, in the order of the classes that are made of them."""
+"""The parts of a selector of objects, in the order of `ObjectSelector`."""
 CLUSTER: Final = ("kubeconfig", "context", "impersonate")
 
 _MAX_MANAGER = 128  # as the API server says
@@ -104,24 +105,29 @@ def _managers(reader: Reader) -> tuple[str, ...]:
     return found
 
 
+def selector(each: Reader) -> ObjectSelector | None:
+    """Which objects the rule is for, by its `target`; None where it has none, or a wrong one."""
+    section = each.section("target", SELECTOR)
+    try:
+        return ObjectSelector(*(section.text(name) for name in SELECTOR)) if section else None
+    except KubeociError as error:
+        each.adopt("target", error)
+        return None
+
+
 def _ignore_fields(reader: Reader) -> tuple[IgnoreRule, ...]:
     """Fields that are left to others."""
     return tuple(filter(None, map(_ignore_rule, reader.sections("ignoreFields", ("paths", "target")))))
 
 
 def _ignore_rule(each: Reader) -> IgnoreRule | None:
-    section = each.section("target", SELECTOR)
+    target = selector(each)
     paths = each.texts("paths")
     if not paths:
         each.fault("paths", "is missing", "name fields, such as /spec/replicas")
         return None
     try:
-        target = ObjectSelector(*(section.text(name) for name in SELECTOR)) if section else ObjectSelector()
-    except KubeociError as error:
-        each.adopt("target", error)
-        return None
-    try:
-        return IgnoreRule(paths, target)
+        return IgnoreRule(paths, target or EVERYTHING)
     except KubeociError as error:
         each.adopt("paths", error)
         return None

@@ -7,8 +7,8 @@ from typing import Final
 from kubeoci import digest, reference, yaml
 from kubeoci.errors import KubeociError
 from kubeoci.kustomize.build import MODES, Building
-from kubeoci.kustomize.overlay import Image, Overlay, Patch, Selector
-from kubeoci.lifecycle.applying import SELECTOR
+from kubeoci.kustomize.overlay import Image, Overlay, Patch
+from kubeoci.lifecycle.applying import selector
 from kubeoci.lifecycle.inputs import Reader
 
 _ADDED: Final = ("patches", "images", "components", "namePrefix", "nameSuffix")
@@ -49,8 +49,7 @@ def _patches(reader: Reader) -> tuple[Patch, ...]:
 
 def _patch(each: Reader) -> Patch:
     """One patch; that it is YAML is told here, before anything is pulled."""
-    section = each.section("target", SELECTOR)
-    target = Selector(*(section.text(name) for name in SELECTOR)) if section else None
+    target = selector(each)
     text = each.text("patch", required=True)
     try:
         found = [document.value for document in yaml.load(text.encode(), each.path("patch"))]
@@ -59,7 +58,7 @@ def _patch(each: Reader) -> Patch:
         return Patch(text, target)
     if text and not (found and all(isinstance(value, dict | list) for value in found)):
         each.fault("patch", "is neither a part of an object nor a list of operations")
-    elif target is None and any(isinstance(value, list) for value in found):
+    elif not each.raw("target") and any(isinstance(value, list) for value in found):
         each.fault("target", "is missing", "operations need one, such as {kind: Deployment}")
     return Patch(text, target)
 
