@@ -99,6 +99,7 @@ def test_planted_values_are_never_seen(story: Story, rig: Rig) -> None:
     assert [] == story.finds()
 
 
+@pytest.mark.long
 def test_planted_values_are_not_in_failures(story: Story) -> None:
     """The API server and our own checks quote what they refuse; we do not."""
     story.write(FIRST)

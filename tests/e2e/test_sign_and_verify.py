@@ -44,7 +44,7 @@ class Story:
         return found
 
 
-@pytest.fixture(params=["dynamic", "plugin"])
+@pytest.fixture(params=[pytest.param("dynamic", marks=pytest.mark.long), "plugin"])
 def story(
     request: pytest.FixtureRequest, new_project: NewProject, registry_recorder: Recorder, cluster_recorder: Recorder
 ) -> Iterator[Story]:
