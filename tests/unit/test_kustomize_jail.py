@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program that builds objects sees its files and nothing else, and ends in time whatever it does."""
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_the_environment_has_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_folder_is_gone_afterwards() -> None:
     """Nothing of the artifact stays on the disk."""
     assert not Path(run("pwd").output.decode().strip()).exists()
+
+
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, and nothing else does: neither what is in use nor what only looks like it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in ("kubeoci-build-a", "kubeoci-build-b", "other"))
+    for folder in (old, new, other):
+        (folder / "work").mkdir(parents=True)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    (tmp_path / "kubeoci-build-link").symlink_to(other)
+    run("true")
+    assert (False, True, True) == (old.exists(), new.exists(), (other / "work").exists())
 
 
 def test_paths_are_told_as_the_user_knows_them() -> None:

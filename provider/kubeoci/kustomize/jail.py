@@ -8,7 +8,9 @@ other programs, or use up the machine.
 import contextlib
 import io
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import threading
@@ -27,6 +29,8 @@ _MAX_TOLD_BYTES = 16 << 10
 _BLOCK_BYTES = 1 << 16
 _NOWHERE = "http://127.0.0.1:9"  # the port "discard": a connection is refused
 _LOOK_SECONDS = 0.02
+_STALE_SECONDS = 3600.0  # no run takes as long
+_PREFIX = "kubeoci-build-"
 _UNSTARTED = (126, 127)  # what a shell answers for a program that is none
 
 
@@ -47,7 +51,8 @@ def run(
     Raises `Stopped`, and ManifestError (`manifest.build_failed`) for a program that cannot be started, takes longer
     than `seconds`, or writes more than `MAX_OUTPUT_BYTES`.
     """
-    with tempfile.TemporaryDirectory(prefix="kubeoci-", ignore_cleanup_errors=True) as folder:  # for its user alone
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:  # for its user alone
         home, work = Path(folder, "home"), Path(folder, "work")
         home.mkdir()
         work.mkdir()
@@ -56,6 +61,18 @@ def run(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
         return _watch(command, home, work, seconds, stop)
+
+
+def _sweep() -> None:
+    """Remove what killed runs of this user left behind: manifests may hold Secrets."""
+    if os.name != "posix":
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            state = folder.lstat()
+            is_ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid()
+            if is_ours and time.time() - state.st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -137,7 +154,10 @@ def _await(
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Whatever it started ends with it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
     process.wait()
 
 
