@@ -24,6 +24,7 @@ from kubeoci.cluster.streams import Place, Streams
 from kubeoci.cluster.target import Outcome, Settings, Target
 from rig import Rig
 
+EXPIRED = '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'
 _numbers = itertools.count(1)
 
 
@@ -340,14 +341,34 @@ def test_passing_trouble_is_survived(proxy: Troubled, namespace: str, where: str
     ("trouble", "times"),
     [
         (Trouble(410, "too old resource version"), 1),
+        (Trouble(200, text=EXPIRED), 1),
         (Trouble(422, "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"), 1),
         (Trouble(cut_after=0), 2),
         (Trouble(cut_after=300), 2),
         (Trouble(403, "no watch"), 1),
         (Trouble(reset=True), 2),
         (Trouble(500, "nil pointer"), 1),
+        (Trouble(429, "busy"), 2),
+        (Trouble(502, text="<html>"), 1),
+        (Trouble(504, text="upstream timeout"), 1),
+        (Trouble(seconds=1.0), 1),
+        (Trouble(200, text="<html>Sign in</html>"), 1),
     ],
-    ids=["expired", "old-server", "cut-at-once", "cut-inside", "forbidden", "reset", "500"],
+    ids=[
+        "expired",
+        "expired-event",
+        "old-server",
+        "cut-at-once",
+        "cut-inside",
+        "forbidden",
+        "reset",
+        "500",
+        "429",
+        "502",
+        "504",
+        "slow",
+        "page",
+    ],
 )
 def test_troubled_watch(
     proxy: Troubled, namespace: str, monkeypatch: pytest.MonkeyPatch, trouble: Trouble, times: int
@@ -357,6 +378,17 @@ def test_troubled_watch(
     proxy.trouble("GET /apis/apps", trouble, times, inside="watch=1")
     assert () == up(proxy.kubeconfig, namespace, workload("Deployment", namespace, replicas=1)).reasons
     assert len(proxy.ordered) < times
+
+
+@pytest.mark.parametrize("trouble", [Trouble(410, "too old"), Trouble(200, text=EXPIRED), Trouble(503, text="down")])
+def test_watch_in_lasting_trouble(
+    proxy: Troubled, namespace: str, monkeypatch: pytest.MonkeyPatch, trouble: Trouble
+) -> None:
+    """Without news the deadline ends the wait, and what was known last is told."""
+    monkeypatch.setattr("kubeoci.cluster.streams._POLL_SECONDS", 0.2)
+    proxy.trouble("GET /apis/apps", trouble, 500, inside="watch=1")
+    outcome = up(proxy.kubeconfig, namespace, workload("Deployment", namespace, replicas=1), timeout_seconds=2.0)
+    assert outcome.reasons[0].startswith(f"Deployment/{namespace}/web: not ready in time: ")
 
 
 def test_version_of_the_future(rig: Rig, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:

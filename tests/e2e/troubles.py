@@ -20,12 +20,19 @@ from rig import Rig, kubeconfig
 
 @dataclass(frozen=True)
 class Trouble:
-    """What becomes of a request: a refusal, no answer, a late one, or an answer that breaks off behind some bytes."""
+    """What becomes of a request: a refusal, no answer, a late one, or an answer that breaks off behind some bytes.
+
+    `text` is what a proxy says instead of a `Status`. `lost`: it is carried out, and then there is no answer. `halved`:
+    it is carried out, and half of its answer comes, as a whole by its length.
+    """
 
     status: int = 0
     body: str = ""
+    text: str = ""
     retry_after: str = ""
     reset: bool = False
+    lost: bool = False
+    halved: bool = False
     seconds: float = 0.0
     cut_after: int = -1
 
@@ -39,16 +46,20 @@ class Troubled(Recorder):
         self.ordered: list[tuple[str, str, Trouble]] = []
 
     def trouble(self, prefix: str, trouble: Trouble, times: int = 1, *, inside: str = "") -> None:
-        """The next requests that start with `prefix` and have `inside` in them get into trouble."""
+        """The next requests that start with `prefix` and have `inside` in them, or not with `!`, get into trouble."""
         self.ordered += [(prefix, inside, trouble)] * times
 
     def take(self, request: str) -> Trouble | None:
         """The trouble that is ordered for a request, used up."""
         for item in self.ordered:
-            if request.startswith(item[0]) and item[1] in request:
+            if request.startswith(item[0]) and _fits(item[1], request):
                 self.ordered.remove(item)
                 return item[2]
         return None
+
+
+def _fits(inside: str, request: str) -> bool:
+    return inside[1:] not in request if inside.startswith("!") else inside in request
 
 
 @contextlib.contextmanager
@@ -72,6 +83,8 @@ class _TroubledHandler(_Handler):
             self._refuse_to_speak()
         elif trouble.status:
             self._refuse(trouble)
+        elif trouble.lost or trouble.halved:
+            self._carry_out(is_answered=trouble.halved)
         elif trouble.cut_after >= 0:
             self._pass_on_some(trouble.cut_after)
         else:
@@ -93,14 +106,31 @@ class _TroubledHandler(_Handler):
             "message": trouble.body,
             "code": trouble.status,
         }
-        data = json.dumps(status).encode()
+        data = trouble.text.encode() or json.dumps(status).encode()
         self.send_response_only(trouble.status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if trouble.text else "application/json")
         self.send_header("Content-Length", str(len(data)))
         if trouble.retry_after:
             self.send_header("Retry-After", trouble.retry_after)
         self.end_headers()
         self.wfile.write(data)
+
+    def _carry_out(self, *, is_answered: bool) -> None:
+        """The server does it, the client hears nothing, or half of it."""
+        self.server.recorder.requests.append(f"{self.command} {self.path}")
+        names = ("Accept", "Content-Type")
+        headers = {name: self.headers[name] for name in names if name in self.headers}
+        self._upstream.request(self.command, self.path, self._body(), headers)
+        answer = self._upstream.getresponse()
+        data = answer.read()
+        if not is_answered:
+            self.close_connection = True
+            return
+        self.send_response_only(answer.status, answer.reason)
+        self.send_header("Content-Type", answer.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(data) // 2))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
 
     def _pass_on_some(self, count: int) -> None:
         """The first bytes of a stream, then a cut."""

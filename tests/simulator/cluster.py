@@ -39,12 +39,16 @@ from simulator.history import History
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens instead of, or to, an answer. Without `status` the request is carried out."""
+    """What happens instead of, or to, an answer. Without `status` or `drop` the request is carried out.
+
+    `lost`: it is, but nobody hears of it.
+    """
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     drop: bool = False
+    lost: bool = False
 
 
 class ClusterSimulator:
@@ -204,7 +208,8 @@ class ClusterSimulator:
             for step in steps:
                 node = node[step]
             if operation["op"] == "remove":
-                del node[last]
+                if node.pop(last, None) is None:
+                    return answers.status(422, "Invalid", "the server rejected our request")
             else:
                 node[last] = operation["value"]
         if after["metadata"]["resourceVersion"] != self.objects[key]["metadata"]["resourceVersion"]:
@@ -350,7 +355,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind = self.headers.get("Content-Type", "")
         fault, reply = self.simulator.answer(self.command, self.path, self.headers.get("Accept", ""), kind, data)
-        if fault.drop:
+        if fault.drop or fault.lost:
             self.close_connection = True
             return
         if reply.stream is not None:

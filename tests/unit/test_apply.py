@@ -214,13 +214,18 @@ def test_leaving_object_is_made_anew(cluster: ClusterSimulator) -> None:
     assert cluster.at(FLAGS_PATH) is not None
 
 
-def test_other_run_is_noticed(cluster: ClusterSimulator) -> None:
-    """Whoever changed the inventory since we read it stops us before any object is touched."""
-    up(cluster, *SHOP)
-    cluster.fail(f"PATCH {PARENT_PATH}", Fault(status=409, body=b'{"kind":"Status","message":"modified"}'))
-    with pytest.raises(ClusterError, match=r"somebody else changed the inventory"):
-        up(cluster, *SHOP, SECRET)
-    assert 1 == len(cluster.writes())
+def test_object_that_others_change_at_the_same_moment(
+    cluster: ClusterSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """409 without a field that somebody owns: the same apply again, a few times; then it is told."""
+    monkeypatch.setattr("kubeoci.cluster.conflicts._PAUSES", (0.01, 0.01))
+    modified = Fault(status=409, body=b'{"kind":"Status","message":"the object has been modified"}')
+    cluster.fail(f"PATCH {FLAGS_PATH}", modified, times=2)
+    assert () == up(cluster, *SHOP).reasons
+    assert [f"PATCH {FLAGS_PATH}"] * 3 == [text for text in cluster.writes() if FLAGS_PATH in text]
+    cluster.fail(f"PATCH {FLAGS_PATH}?dryRun", modified, times=99)
+    outcome = up(cluster, NAMESPACE, FLAGS.replace("red", "blue"), WEB)
+    assert ("ConfigMap/shop/flags (1.yaml:1): the object has been modified (cluster.conflict)",) == outcome.reasons
 
 
 @pytest.mark.parametrize("is_first", [True, False])

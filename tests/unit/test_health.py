@@ -27,6 +27,8 @@ CLAIM = {"storageClassName": "late"}
 UNSEEN = "LatestGenerationNotObserved"
 STALLED, BUSY = is_("Stalled")["conditions"], is_("Reconciling")["conditions"]
 
+ESTABLISHED, TAKEN = is_("Established")["conditions"], is_("NamesAccepted", "False", "Taken")["conditions"]
+
 CURRENT: list[Body] = [
     *[body(kind) for kind in ("Secret", "ConfigMap", "CronJob", "PodDisruptionBudget", "Namespace", "Service")],
     body("Service", {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}),
@@ -38,6 +40,9 @@ CURRENT: list[Body] = [
     body("Thing", {}, {"observedGeneration": "1"}, generation=2),
     body("Thing", {}, {"conditions": [{"type": "Stalled", "status": "False"}, None, "odd"]}),
     body("Thing", {}, {"conditions": [*is_("Ready")["conditions"], *is_("Ready", "False")["conditions"]]}),
+    *[body(kind, {}, is_("Ready", "False")) for kind in ("ConfigMap", "Secret", "CronJob", "Service")],
+    body("CustomResourceDefinition", {}, {"conditions": [*ESTABLISHED, *TAKEN]}),
+    body("Thing", {}, {"observedGeneration": None}, generation=2),
     *[body(kind) | {"apiVersion": "shop.dev/v1"} for kind in ("Job", "Deployment", "Pod", "PersistentVolumeClaim")],
 ]  # fmt: skip
 
@@ -47,6 +52,8 @@ WAITING: list[tuple[Body, str, str]] = [
         UNSEEN,
         "generation 2 is not seen",
     ),
+    (body("Thing", {}, {"observedGeneration": 3}, generation=2), UNSEEN, "generation 2 is not seen"),
+    (body("Secret", {}, {"observedGeneration": 1}, generation=2), UNSEEN, "generation 2 is not seen"),
     (body("Secret", {}, is_("Reconciling", reason="Busy", message="working")), "Busy", "working"),
     (body("Thing", {}, {"conditions": [*BUSY, *STALLED]}), "Reconciling", "Reconciling=True"),
     (body("Thing", {}, {"observedGeneration": 1, "conditions": STALLED}, generation=2), UNSEEN, "generation 2"),
@@ -54,10 +61,15 @@ WAITING: list[tuple[Body, str, str]] = [
     (body("Thing", {}, is_("Ready", "Unknown")), "Ready", "Ready=Unknown"),
     (body("Service", {"type": "LoadBalancer"}), "NoIPAssigned", "no cluster IP"),
     (body("PersistentVolumeClaim", CLAIM, {"phase": "Pending"}), "NotBound", "its phase is Pending"),
+    (body("PersistentVolumeClaim"), "NotBound", "its phase is not set"),
+    (body("PersistentVolumeClaim", {}, {"phase": "Lost"}), "NotBound", "its phase is Lost"),
     (pod("Pending"), "PodPending", "have not started"),
     (pod(""), "PodNotObserved", "no kubelet"),
     (pod("Running", containerStatuses=waiting("ContainerCreating")), "PodRunningNotReady", "not ready"),
     (body("CustomResourceDefinition", {}, is_("Established", "False", "Installing")), "Installing", "not established"),
+    (body("CustomResourceDefinition"), "Installing", "not established"),
+    (pod("Running"), "PodRunningNotReady", "not ready"),
+    (pod("Pending", **is_("PodScheduled", "False", "SchedulingGated")), "PodPending", "have not started"),
     (body("APIService"), "NotAvailable", "Available=Unknown"),
     (
         body("APIService", {}, is_("Available", "False", "MissingEndpoints", "none")),
@@ -81,6 +93,7 @@ FAILED: list[tuple[Body, str, str]] = [
     ),
     (pod("Pending", **is_("PodScheduled", "False", "Unschedulable", "no room")), "PodUnschedulable", "no room"),
     (body("CustomResourceDefinition", {}, is_("NamesAccepted", "False", "Taken")), "Taken", "NamesAccepted=False"),
+    (body("CustomResourceDefinition", {}, {"conditions": [*TAKEN, *ESTABLISHED]}), "Taken", "NamesAccepted=False"),
     (body("CustomResourceDefinition", {}, is_("Established", "False", "Broken")), "Broken", "Established=False"),
 ]  # fmt: skip
 

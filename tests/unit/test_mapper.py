@@ -7,7 +7,7 @@ import pytest
 
 from kubeoci.cluster.mapper import Kind, Mapper
 from kubeoci.errors import ClusterError
-from simulator.cluster import ClusterSimulator
+from simulator.cluster import ClusterSimulator, Fault
 from simulator.shop import DEFINITION, access, load
 
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", namespaced=True)
@@ -75,3 +75,12 @@ def test_refresh_asks_again(cluster: ClusterSimulator) -> None:
     assert "/apis/shop.dev/v1/namespaces/shop/carts/a%2Fb" == mapper.resolve("shop.dev", "v1", "Cart").path(
         "shop", "a/b"
     )
+
+
+def test_page_of_a_proxy_is_no_server_without_kinds(cluster: ClusterSimulator) -> None:
+    """What is not understood is an error: nothing may be taken for gone because of it."""
+    cluster.fail("GET /apis", Fault(status=203, body=b"[]"))
+    mapper = Mapper(access(cluster))
+    with pytest.raises(ClusterError, match="the answer is no JSON object"):
+        mapper.find("apps", "Deployment")
+    assert mapper.find("apps", "Deployment") is not None

@@ -7,14 +7,15 @@ from kubeoci.cluster import health
 from kubeoci.cluster.states import State
 from simulator.live import CREATED, Body, body, is_
 
+ALL = {"updateStrategy": {"rollingUpdate": {"partition": 0}}}
 PARTITION = {"updateStrategy": {"rollingUpdate": {"partition": 1}}}
 ROLLED_OUT = is_("Progressing", reason="NewReplicaSetAvailable")["conditions"] + is_("Available")["conditions"]
 
 
-def deployment(spec: Body | None = None, **counts: int) -> Body:
+def deployment(spec: Body | None = None, **counts: object) -> Body:
     """A Deployment of three replicas that is as it should be, but for some counts."""
-    status = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyReplicas": 3, **counts}
-    return body("Deployment", {"replicas": 3, **(spec or {})}, status | is_("Available"))
+    status = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyReplicas": 3}
+    return body("Deployment", {"replicas": 3, **(spec or {})}, status | is_("Available") | counts)
 
 
 def stateful_set(spec: Body | None = None, **status: object) -> Body:
@@ -35,7 +36,7 @@ def daemon_set(**counts: int) -> Body:
     return body("DaemonSet", {}, {**dict.fromkeys(names, 2), "observedGeneration": 1, **counts}, generation=1)
 
 
-def replica_set(**counts: int) -> Body:
+def replica_set(**counts: object) -> Body:
     """A ReplicaSet of two replicas that is as it should be, but for some counts."""
     names = ("replicas", "fullyLabeledReplicas", "availableReplicas", "readyReplicas")
     return body("ReplicaSet", {"replicas": 2}, {**dict.fromkeys(names, 2), **counts})
@@ -50,6 +51,10 @@ CURRENT = [
     stateful_set({"updateStrategy": {"type": "OnDelete"}}, readyReplicas=0),
     stateful_set(PARTITION, updatedReplicas=2, currentReplicas=0),
     stateful_set(currentRevision="a", updateRevision="a"),
+    stateful_set(ALL, currentReplicas=0, currentRevision="a", updateRevision="b"),
+    stateful_set({"updateStrategy": {"rollingUpdate": {"partition": "1"}}}),
+    deployment(conditions=ROLLED_OUT[1:]) | {"spec": {"replicas": 3, "progressDeadlineSeconds": "600"}},
+    body("Job", {}, {"conditions": [*is_("Complete")["conditions"], *is_("Failed")["conditions"]]}),
     *[daemon_set(), daemon_set(desiredNumberScheduled=0), daemon_set(numberReady=3)],
     *[replica_set(), replica_set(conditions=is_("ReplicaFailure", "False")["conditions"])],
     *[body("Job", {"suspend": True}), body("Job", {}, is_("Complete"))],
@@ -70,6 +75,14 @@ WAITING = [
     (stateful_set(readyReplicas=1), "LessReady", "1 of 2 replicas ready"),
     (stateful_set(replicas=3), "ExtraPods", "1 old replicas still run"),
     (stateful_set(PARTITION, updatedReplicas=0), "PartitionRollout", "0 of 1 replicas updated"),
+    (stateful_set(ALL, updatedReplicas=1), "PartitionRollout", "1 of 2 replicas updated"),
+    (deployment(replicas=1, updatedReplicas=0, readyReplicas=0), "LessReplicas", "1 of 3 replicas created"),
+    (deployment(replicas=5, availableReplicas=0, readyReplicas=0), "ExtraPods", "2 old replicas still run"),
+    (stateful_set(replicas=1, readyReplicas=0, currentReplicas=0), "LessReplicas", "1 of 2 replicas created"),
+    (daemon_set(numberAvailable=0, numberReady=0), "LessAvailable", "0 of 2 Pods available"),
+    (replica_set(replicas=3, readyReplicas=1), "LessReady", "1 of 2 replicas ready"),
+    (body("Job", {"suspend": False}, {**is_("Suspended"), "startTime": CREATED}), "JobInProgress", "0 of 1"),
+    (body("Job", {}, is_("Complete", "False")), "JobNotStarted", "not started"),
     (stateful_set(currentReplicas=1), "LessCurrent", "1 of 2 replicas current"),
     (stateful_set(currentRevision="a", updateRevision="b"), "RevisionMismatch", "revision b"),
     (body("StatefulSet"), "LessReplicas", "0 of 1 replicas created"),
@@ -98,6 +111,8 @@ FAILED = [
     (body("Job", {}, is_("Failed", message="too often")), "JobFailed", "too often"),
     (body("Job", {}, is_("Failed", reason="BackoffLimitExceeded")), "JobFailed", "BackoffLimitExceeded"),
     (body("Job", {}, is_("Failed")), "JobFailed", "failed"),
+    (body("Job", {}, {"conditions": [*is_("Failed")["conditions"], *is_("Complete")["conditions"]]}),
+     "JobFailed", "failed"),
 ]  # fmt: skip
 
 
@@ -128,7 +143,7 @@ def test_unavailable_deployment() -> None:
     assert "DeploymentNotAvailable" == health.status(live).reason
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet"])
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment", "ReplicaSet"])
 def test_old_groups(kind: str) -> None:
     """Kinds that were once in the group `extensions` have the same rules there."""
     assert not health.status(body(kind) | {"apiVersion": "extensions/v1beta1"}).is_current

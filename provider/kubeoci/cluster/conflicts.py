@@ -25,6 +25,7 @@ _MANAGER = re.compile(r'conflict with "([^"]*)"')
 _ELEMENT = re.compile(r'\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _PAIR = re.compile(r'([^=,]*)=("(?:[^"\\]|\\.)*"|[^,]*)')
 _LABEL = f".metadata.labels.{PART_OF}"
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
 _BY_HAND = ("kubectl", "kluctl")
 _ALSO_BY_HAND = frozenset({"rancher", "k9s", "before-first-apply"})
 
@@ -57,17 +58,33 @@ def offer(
     Raises `Refused` as the server does, and ClusterError: `cluster.conflict` where the setting settles nothing,
     `cluster.owned` where another inventory has the object.
     """
-    path, manager = kind.path(ident.namespace, ident.name), site.manager
+    path = kind.path(ident.namespace, ident.name)
     try:
-        result = site.rest.apply(path, body, manager=manager, force=force, dry_run=dry_run)
-        return Offer(result, body, force)
+        return Offer(_apply(site, path, body, force=force, dry_run=dry_run), body, force)
     except Refused as error:
-        causes = [cause for cause in error.causes if cause.reason == "FieldManagerConflict"]
-        if error.status != HTTPStatus.CONFLICT or not causes:
+        causes = _causes(error)
+        if not causes:
             raise
         mended, kept = _settle(site.settings, body, causes, {*over, *site.settings.override_managers})
-    result = site.rest.apply(path, mended, manager=manager, force=True, dry_run=dry_run)
-    return Offer(result, mended, force=True, kept=kept)
+    return Offer(_apply(site, path, mended, force=True, dry_run=dry_run), mended, force=True, kept=kept)
+
+
+def _apply(site: Site, path: str, body: Body, *, force: bool, dry_run: bool) -> Body:
+    """The apply, some times where others change the object in the same moment: the server says 409 to that too."""
+    for pause in _PAUSES:
+        try:
+            return site.rest.apply(path, body, manager=site.manager, force=force, dry_run=dry_run)
+        except Refused as error:
+            if error.status != HTTPStatus.CONFLICT or _causes(error):
+                raise
+        site.rest.pause(pause)
+    return site.rest.apply(path, body, manager=site.manager, force=force, dry_run=dry_run)
+
+
+def _causes(error: Refused) -> list[Cause]:
+    """The fields that other managers own."""
+    is_conflict = error.status == HTTPStatus.CONFLICT
+    return [cause for cause in error.causes if is_conflict and cause.reason == "FieldManagerConflict"]
 
 
 def _settle(

@@ -75,6 +75,11 @@ class Parent:
     uid: str
     claim: Claim | None = None
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What runs write: not what others may change about the Secret, such as its labels."""
+        return self.entries, self.revisions, self.claim
+
 
 def applyset_id(name: str, namespace: str) -> str:
     """The id of the ApplySet whose parent is the Secret `namespace/name` (rule of KEP-3659)."""

@@ -144,7 +144,7 @@ class Mapper:
         self._kinds, self._legacy, self._stale = {}, [], set()
         for path in ("/api", "/apis"):
             reply = self._rest.send("GET", path, accept=_AGGREGATED)
-            value = reply.value if isinstance(reply.value, dict) else {}
+            value = self._rest.body_of(reply)  # a page of a proxy is no server without kinds
             if "as=apigroupdiscoverylist" in reply.kind:
                 self._read_aggregated(value)
             else:

@@ -20,6 +20,8 @@ _SECRETS = Kind("", "v1", "Secret", "secrets", namespaced=True)
 
 
 _LAST_SECONDS = 5.0
+_TRIES = 4
+_AGAIN_SECONDS = 0.2
 _RUNS = 2  # the clock is started twice: to apply and wait, and to delete
 
 
@@ -112,13 +114,51 @@ class ParentStore:
     ) -> None:
         settings = self._site.settings
         body = inventory.parent_body(settings.inventory_name, settings.namespace, entries, list(revisions), claim)
-        try:
-            reply = self._send(body, self._rest())
-        except Refused as error:
-            if error.status == HTTPStatus.CONFLICT:
-                raise self._busy() from error
-            raise
-        self.found = inventory.read_parent(reply)
+        rest = self._rest()
+        for number in range(_TRIES):
+            try:
+                self.found = inventory.read_parent(self._send(body, rest))
+            except ClusterError as error:
+                if number + 1 == _TRIES or not self._is_doubtful(error):
+                    raise self._told(error) from error
+                if self._is_written(body, rest, error):
+                    return
+                rest.pause(_AGAIN_SECONDS)
+            else:
+                return
+
+    def _is_doubtful(self, error: ClusterError) -> bool:
+        """Whether a write that failed may have been done, its answer lost, or may be right a moment later."""
+        if isinstance(error, Refused):
+            lost = not self.found and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            return lost or error.status == HTTPStatus.CONFLICT
+        return not self.found  # only a creation is not repeated by itself
+
+    def _is_written(self, body: Body, rest: Rest, error: ClusterError) -> bool:
+        """Look at what is there: ours, or what was there before, so that it can be tried again, or somebody else's."""
+        live = rest.get(self._path)
+        if live is None and not self.found:
+            return False
+        if live is None:
+            raise self._busy() from error
+        now = inventory.read_parent(live)
+        if live.get("data") == body["data"]:
+            self.found = now
+            return True
+        if not self._is_as_before(now):
+            raise self._busy() from error
+        self.found = now
+        return False
+
+    def _is_as_before(self, now: Parent) -> bool:
+        """Whether no other run wrote: while our claim is there nobody may, before it only an untouched Secret shows."""
+        if not self.found or now.content != self.found.content:
+            return False
+        return self._claim is not None or now.resource_version == self.found.resource_version
+
+    def _told(self, error: ClusterError) -> ClusterError:
+        is_conflict = isinstance(error, Refused) and error.status == HTTPStatus.CONFLICT
+        return self._busy() if is_conflict else error
 
     def _rest(self) -> Rest:
         """The server; a run that was stopped, or ran out of time, has a little left to say that it is over."""

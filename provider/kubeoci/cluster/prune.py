@@ -179,10 +179,16 @@ def _delete_one(site: Site, item: Decision) -> Kind | None:
 def _release(site: Site, entry: Entry) -> None:
     ident = entry.id
     kind = site.mapper.find(ident.group, ident.kind, entry.version)
-    if kind:
-        label = "/metadata/labels/" + inventory.PART_OF.replace("/", "~1")
-        path = kind.path(ident.namespace, ident.name)
+    if not kind:
+        return
+    path = kind.path(ident.namespace, ident.name)
+    label = "/metadata/labels/" + inventory.PART_OF.replace("/", "~1")
+    try:
         site.rest.patch(path, [{"op": "remove", "path": label}], manager=site.manager)
+    except Refused:
+        live = site.rest.get(path)
+        if live and marks.is_ours(live, site.applyset):
+            raise  # else it is released, or gone: the answer was lost, or somebody was quicker
 
 
 def _stuck(body: Body) -> ClusterError:

@@ -124,7 +124,7 @@ class Rest:
     def get(self, path: str) -> Body | None:
         """One object, or None when it, or the namespace it would be in, does not exist."""
         try:
-            return self._value(self.send("GET", path))
+            return self.body_of(self.send("GET", path))
         except Refused as error:
             if error.is_missing or error.code == "cluster.namespace_missing":
                 return None
@@ -137,7 +137,7 @@ class Rest:
         for _ in range(PAGES):
             query = {"limit": str(PAGE), "labelSelector": selector, "fieldSelector": fields, "continue": token}
             reply = self.send("GET", path, query=query, accept=METADATA if metadata_only else JSON)
-            page = self._value(reply)
+            page = self.body_of(reply)
             kind = str(page.get("kind", "")).removesuffix("List")
             version = page.get("apiVersion", "")
             items += [{"apiVersion": version, "kind": kind, **item} for item in page.get("items") or []]
@@ -151,21 +151,21 @@ class Rest:
     def apply(self, path: str, body: Body, *, manager: str, force: bool = False, dry_run: bool = False) -> Body:
         """Server-side apply; gives the object as it is, or would be, afterwards."""
         query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All" if dry_run else ""}
-        return self._value(self.send("PATCH", path, query=query, body=body, content_type=APPLY))
+        return self.body_of(self.send("PATCH", path, query=query, body=body, content_type=APPLY))
 
     def replace(self, path: str, body: Body, *, manager: str) -> Body:
         """What the server would make of the whole object; nothing is written."""
-        return self._value(self.send("PUT", path, query={"fieldManager": manager, "dryRun": "All"}, body=body))
+        return self.body_of(self.send("PUT", path, query={"fieldManager": manager, "dryRun": "All"}, body=body))
 
     def create(self, path: str, body: Body, *, manager: str, dry_run: bool = False) -> Body:
         """POST to a collection: fails with 409 when the object exists."""
         query = {"fieldManager": manager, "dryRun": "All" if dry_run else ""}
-        return self._value(self.send("POST", path, query=query, body=body))
+        return self.body_of(self.send("POST", path, query=query, body=body))
 
     def patch(self, path: str, operations: list[Body], *, manager: str) -> Body:
         """JSON patch (RFC 6902)."""
         query = {"fieldManager": manager}
-        return self._value(self.send("PATCH", path, query=query, body=operations, content_type=JSON_PATCH))
+        return self.body_of(self.send("PATCH", path, query=query, body=operations, content_type=JSON_PATCH))
 
     def delete(self, path: str, *, uid: str) -> Body | None:
         """Delete exactly the object with this uid, its dependents in the background.
@@ -175,7 +175,7 @@ class Rest:
         options: Body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         options["preconditions"] = {"uid": uid}
         try:
-            value = self._value(self.send("DELETE", path, body=options))
+            value = self.body_of(self.send("DELETE", path, body=options))
         except Refused as error:
             if error.is_missing or error.code in {"cluster.namespace_missing", "cluster.kind_missing"}:
                 return None
@@ -231,7 +231,8 @@ class Rest:
         target = f"{path}?{urlencode(filled)}" if filled else path
         return _Request(method, target, is_repeatable=method != "POST" or "dryRun" in filled, **rest)
 
-    def _value(self, reply: Reply) -> Body:
+    def body_of(self, reply: Reply) -> Body:
+        """The JSON object of an answer. Raises ClusterError for anything else."""
         if not isinstance(reply.value, dict):
             what = f"the answer is no JSON object but {reply.kind or 'nothing'}"
             raise ClusterError("cluster.failed", what, where=self.server, advice="check that this is an API server")
