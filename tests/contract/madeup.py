@@ -19,7 +19,7 @@ from kubeoci.lifecycle.contract import Call, Checked, Difference, Planned, Sever
 from kubeoci.lifecycle.difference import compare
 from kubeoci.lifecycle.values import UNKNOWN, Value, Values, has_unknown, reveal
 
-INPUTS = frozenset({"url", "path", "tags", "credentials", "inventoryName", "driftDetection", "ref"})
+INPUTS = frozenset({"url", "path", "tags", "credentials", "inventoryName", "owner", "driftDetection", "ref"})
 FACTS = frozenset({"digest", "files"})
 SECRET = frozenset({"credentials"})
 

@@ -121,6 +121,21 @@ def test_handed_over_object_is_not_taken_back(rig: Rig, home: str) -> None:
     assert "it belongs to the ApplySet applyset-x-v1" == fault.what
 
 
+def test_inventory_name_that_two_stacks_chose(rig: Rig, cluster_recorder: Recorder, home: str) -> None:
+    """The second is refused with the first one's name, before any write: nothing of the first is pruned."""
+    first = Stack(rig.kubeconfig, home, owner="shop/dev/app")
+    first.up(config_map(home, "a", a="1"))
+    second = Stack(cluster_recorder.kubeconfig, home, owner="shop/prod/app")
+    for verb in (second.plan, second.up):
+        with pytest.raises(KubeociError, match="the inventory belongs to the resource shop/dev/app"):
+            verb(config_map(home, "b", a="1"))
+    assert [] == cluster_recorder.writes()
+    other = Stack(cluster_recorder.kubeconfig, home, "other", owner="shop/prod/other")
+    with pytest.raises(KubeociError, match=f"it belongs to the ApplySet {home}/app of shop/dev/app;"):
+        other.up(config_map(home, "a", a="2"))
+    assert [] == cluster_recorder.writes()
+
+
 def test_object_that_moved_to_another_api_group_is_not_pruned(rig: Rig, home: str) -> None:
     """It is one object under two names: what was applied in this run is not deleted by its old name."""
     event = {"metadata": {"name": "e", "namespace": home}, "reason": "Test", "type": "Normal"}

@@ -65,5 +65,5 @@ def test_every_row_ends(tmp_path: Path, row: str, ask: str) -> None:
             ASK[ask](registry, Repository(raw.host, "app"))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 30
     assert peak < 64 << 20

@@ -163,7 +163,7 @@ def test_unowned_objects_are_adopted(shop: ClusterSimulator) -> None:
 def test_two_inventories_cannot_share_an_object(shop: ClusterSimulator) -> None:
     """The second one is refused, naming the first."""
     found = faults(shop, NAMESPACE, inventory_name="other")
-    assert "Namespace/shop (0.yaml:1): it belongs to the ApplySet applyset-" in found[0]
+    assert "Namespace/shop (0.yaml:1): it belongs to the ApplySet default/app;" in found[0]
 
 
 def test_nothing_desired_is_refused(shop: ClusterSimulator) -> None:

@@ -150,13 +150,13 @@ def test_what_is_no_range(text: str) -> None:
 
 @pytest.mark.parametrize("text", [" " * 512, "1" + " " * 511, "1 -" * 170, "1-" + "a." * 255, "1 " * 256])
 def test_long_texts_take_no_time(text: str) -> None:
-    """The time to read a range does not explode with its length."""
-    start = time.process_time()
+    """The time to read a range does not explode with its length: it would be minutes."""
+    start = time.thread_time()
     try:
         ranges.parse(text)
     except InputError as error:
         assert "range.invalid" == error.code  # noqa: PT017 - some of the texts are ranges
-    assert time.process_time() - start < 0.1
+    assert time.thread_time() - start < 10
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,11 @@ def test_a_bad_filter_is_an_input_error() -> None:
         ranges.compile_filter("(a+)+b")
 
 
-def test_five_thousand_tags_are_quick() -> None:
-    """Parsing and matching thousands of tags takes a fraction of a second."""
+def test_each_of_five_thousand_tags_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are to compare."""
+    seen: list[str] = []
+    real = ranges.parse_version
+    monkeypatch.setattr(ranges, "parse_version", lambda tag: seen.append(tag) or real(tag))
     tags = [f"{number % 7}.{number}.{number % 3}" for number in range(5000)]
-    start = time.process_time()
     assert "3.4994.2" == ranges.select(tags, ranges.parse("^3.1")).tag
-    assert time.process_time() - start < 0.5
+    assert sorted(tags) == sorted(seen)

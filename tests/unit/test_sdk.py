@@ -92,7 +92,8 @@ def test_outputs_are_read_in_snake_case(world: World, front: Any) -> None:
 def test_inventory_name_has_a_default(world: World, front: Any) -> None:
     """Project, stack and name: two stacks never share an inventory."""
     outputs(urn=front.OCIRepository("app", url="oci://host/app").urn)
-    assert "shop-dev-app" == world.registered[-1].inputs["inventoryName"]
+    inputs = world.registered[-1].inputs
+    assert ("shop-dev-app", "shop/dev/app") == (inputs["inventoryName"], inputs["owner"])
 
 
 @pytest.mark.usefixtures("world")

@@ -28,6 +28,8 @@ ID = "applyset.kubernetes.io/id"
 TOOLING = "applyset.kubernetes.io/tooling"
 GROUP_KINDS = "applyset.kubernetes.io/contains-group-kinds"
 NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
+OWNER = "kubeoci.dev/owner"
+"""The annotation that says which resource of which stack a parent belongs to: `project/stack/name`."""
 
 MAX_PARENT_BYTES = 900 * 1024
 """Gzipped bytes that a parent may hold; the API server ends at 1 MiB for all data of a Secret."""
@@ -66,7 +68,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A parent as it is in the cluster. `tooling` is who wrote it last: `kubeoci/v0.1.0`; `claim` who works on it."""
+    """A parent as it is in the cluster.
+
+    `tooling` is who wrote it last: `kubeoci/v0.1.0`; `claim` who works on it; `owner` whose it is, "" if nobody said.
+    """
 
     entries: tuple[Entry, ...]
     revisions: tuple[dict[str, Any], ...]
@@ -74,11 +79,12 @@ class Parent:
     tooling: str
     uid: str
     claim: Claim | None = None
+    owner: str = ""
 
     @property
     def content(self) -> tuple[object, ...]:
         """What runs write: not what others may change about the Secret, such as its labels."""
-        return self.entries, self.revisions, self.claim
+        return self.entries, self.revisions, self.claim, self.owner
 
 
 def applyset_id(name: str, namespace: str) -> str:
@@ -107,6 +113,7 @@ def parent_body(
     entries: Iterable[Entry],
     revisions: Sequence[Mapping[str, Any]],
     claim: Claim | None = None,
+    owner: str = "",
 ) -> dict[str, Any]:
     """The Secret to apply. The same arguments give the same bytes; of `revisions` the last ten are kept.
 
@@ -129,7 +136,7 @@ def parent_body(
             "name": name,
             "namespace": namespace,
             "labels": {ID: applyset_id(name, namespace)},
-            "annotations": _annotations(namespace, kept),
+            "annotations": _annotations(namespace, kept) | ({OWNER: owner} if owner else {}),
         },
         "data": {_KEY: base64.b64encode(packed).decode()},
     }
@@ -143,7 +150,8 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
     """
     meta = body["metadata"]
     place = f"{_KIND}/{meta.get('namespace', '')}/{meta['name']}"
-    tooling = (meta.get("annotations") or {}).get(TOOLING, "")
+    notes = meta.get("annotations") or {}
+    tooling = notes.get(TOOLING, "")
     _check_owner(meta, tooling, place)
     try:
         plain = _unpack(body["data"][_KEY])
@@ -157,7 +165,8 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
             where=place,
             advice="restore the Secret from a backup; without it nothing is pruned",
         ) from error
-    return Parent(entries, revisions, meta.get("resourceVersion", ""), tooling, meta.get("uid", ""), claim)
+    version, uid = meta.get("resourceVersion", ""), meta.get("uid", "")
+    return Parent(entries, revisions, version, tooling, uid, claim, notes.get(OWNER, ""))
 
 
 def _check_owner(meta: Mapping[str, Any], tooling: str, place: str) -> None:

@@ -58,6 +58,30 @@ class ParentStore:
         if claim and claim != self._claim and claim.is_live():
             raise self._busy(f"another run is at work on this inventory: {claim}")
 
+    def check_owner(self) -> None:
+        """Raise ClusterError `cluster.owned` when the inventory is that of another resource.
+
+        For a first apply only: the state of a later one says whose it is, also after a resource was renamed.
+        """
+        owner = self.found.owner if self.found and self.found.entries else ""
+        if owner not in {"", self._owner}:
+            raise ClusterError(
+                "cluster.owned",
+                f"the inventory belongs to the resource {owner}",
+                where=self._where,
+                advice=f"set another inventoryName; if that resource is this one, import {self._where[7:]}",
+            )
+
+    @property
+    def _owner(self) -> str:
+        """Whose the inventory is from now on: whoever does not say so changes nothing."""
+        return self._site.settings.owner or (self.found.owner if self.found else "")
+
+    @property
+    def _where(self) -> str:
+        settings = self._site.settings
+        return f"Secret/{settings.namespace}/{settings.inventory_name}"
+
     def claim(self, entries: Iterable[Entry]) -> bool:
         """Write down, before the first object is written, that this run is at work and what may exist from now on.
 
@@ -90,8 +114,8 @@ class ParentStore:
         Raises ClusterError `cluster.busy` when somebody else wrote since it was read.
         """
         wanted, history = tuple(sorted(set(entries))), list(revisions)
-        same = self.found and (self.found.entries, list(self.found.revisions)) == (wanted, history)
-        if self.found and same and self.found.claim is None:
+        now = (self.found.entries, list(self.found.revisions), self.found.owner) if self.found else None
+        if self.found and now == (wanted, history, self._owner) and self.found.claim is None:
             return False
         self._put(wanted, history)
         return True
@@ -113,7 +137,8 @@ class ParentStore:
         self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]], claim: Claim | None = None
     ) -> None:
         settings = self._site.settings
-        body = inventory.parent_body(settings.inventory_name, settings.namespace, entries, list(revisions), claim)
+        place = (settings.inventory_name, settings.namespace)
+        body = inventory.parent_body(*place, entries, list(revisions), claim, self._owner)
         rest = self._rest()
         for number in range(_TRIES):
             try:
@@ -177,11 +202,10 @@ class ParentStore:
         return rest.apply(self._path, {**body, "metadata": meta}, manager=manager, force=True)
 
     def _busy(self, what: str = "somebody else changed the inventory during this run") -> ClusterError:
-        settings = self._site.settings
         return ClusterError(
             "cluster.busy",
             what,
-            where=f"Secret/{settings.namespace}/{settings.inventory_name}",
+            where=self._where,
             advice="wait until the other run has ended, then run again",
         )
 

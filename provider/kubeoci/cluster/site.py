@@ -39,7 +39,7 @@ class Settings:
     `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
     `health_checks` are awaited too, with `wait: false` they alone. To prune more than `max_prune` is refused.
     Without `adopt` an object that exists and is nobody's is refused. Fields of `override_managers` are taken,
-    those of `ignore_fields` are left to others.
+    those of `ignore_fields` are left to others. `owner`, `project/stack/name`, says whose the inventory is.
     """
 
     namespace: str
@@ -58,6 +58,7 @@ class Settings:
     adopt: bool = True
     override_managers: tuple[str, ...] = ()
     ignore_fields: tuple[IgnoreRule, ...] = ()
+    owner: str = ""
 
     @property
     def keeps_objects(self) -> bool:

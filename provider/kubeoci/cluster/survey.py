@@ -7,6 +7,7 @@ from typing import Any
 
 from kubeoci.changes import Action
 from kubeoci.cluster import dependencies, ignoring, inventory, live, marks, prune
+from kubeoci.cluster.holders import Holders
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mapper import Kind
@@ -31,7 +32,7 @@ class Survey:
     """`recorded` is the inventory of state and parent together.
 
     `promised` are the kinds whose definitions are among the desired objects, `absent` the namespaces that do not
-    exist yet.
+    exist yet. `is_first`: the state knows of no object.
     """
 
     parent: ParentStore
@@ -39,6 +40,7 @@ class Survey:
     live: Live
     promised: frozenset[Gvk]
     absent: frozenset[str]
+    is_first: bool
 
     @property
     def ids(self) -> frozenset[ObjectId]:
@@ -54,13 +56,15 @@ def look(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Su
     """Read the inventory and everything that exists of it and of the desired objects. Sends only GET."""
     parent = ParentStore(site)
     # the state's entries win: the parent may be older, but it knows what a killed run began
-    entries = inventory.union(parent.entries, recorded)
+    known = list(recorded)
+    entries = inventory.union(parent.entries, known)
     wanted = {entry.id: entry.version for entry in entries} | {item.id: item.version for item in desired}
     found = live.read(site, wanted, [entry.id for entry in entries])
     site.masks = Masks([*(item.body for item in desired), *found.bodies.values()])
     places = {item.id.namespace for item in desired if item.id not in found.bodies} - {""}
     places |= set() if parent.found else {site.settings.namespace}
-    return Survey(parent, entries, found, frozenset(_promised(desired)), frozenset(_absent(site, places, found)))
+    absent = frozenset(_absent(site, places, found))
+    return Survey(parent, entries, found, frozenset(_promised(desired)), absent, is_first=not known)
 
 
 def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
@@ -68,6 +72,8 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
 
     ClusterError: `cluster.prune_refused`, `cluster.kind_missing`, `cluster.namespace_missing`, `cluster.owned`.
     """
+    if found.is_first:
+        found.parent.check_owner()
     if found.recorded and not desired and site.settings.prune and not site.settings.allow_empty:
         what = f"nothing is left to apply, so all {len(found.recorded)} objects would be deleted"
         raise ClusterError("cluster.prune_refused", what, advice="set allowEmpty: true if that is meant")
@@ -75,8 +81,10 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
     ignoring.remark(site, desired)
     made = {item.id.name for item in desired if item.id.group_kind == "Namespace"}
     faults: list[KubeociError] = [*_namespace_faults(site, desired, found, made), *dependencies.faults(desired)]
+    holders = Holders(site)
     for item in desired:
-        faults += [site.fault(f"{item.id.short} ({item.source})", error) for error in _faults(site, item, found)]
+        place = f"{item.id.short} ({item.source})"
+        faults += [site.fault(place, error) for error in _faults(site, item, found, holders)]
     raise_all("the objects cannot be applied", faults)
 
 
@@ -98,14 +106,14 @@ def _check_deletions(site: Site, desired: Iterable[Object], found: Survey) -> No
         raise ClusterError("cluster.prune_refused", what, advice="raise maxPrune if that is meant")
 
 
-def _faults(site: Site, item: Object, found: Survey) -> Iterator[KubeociError]:
+def _faults(site: Site, item: Object, found: Survey, holders: Holders) -> Iterator[KubeociError]:
     if item.gvk not in found.promised:
         try:
             site.mapper.resolve(*item.gvk)
         except ClusterError as error:
             yield error
     body = found.live.bodies.get(item.id)
-    other = marks.owner(body, item.body, site.applyset) if body else ""
+    other = holders.of(body, item.body) if body else ""
     known = any(entry.id == item.id for entry in found.recorded)
     if body and other and not (known and marks.is_ours(body, site.applyset)):
         advice = "remove it there, or take this object out of the artifact"

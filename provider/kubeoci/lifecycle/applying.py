@@ -44,6 +44,7 @@ def read(reader: Reader, config: Values) -> Settings:
     return Settings(
         namespace=label(reader, "namespace", str(reveal(config.get("namespace")) or "default")),
         inventory_name=_inventory_name(reader),
+        owner=reader.text("owner"),
         prune=reader.boolean("prune", default=True),
         wait=reader.boolean("wait", default=True),
         timeout_seconds=reader.seconds("timeout", 300.0),

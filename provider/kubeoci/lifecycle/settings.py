@@ -38,7 +38,7 @@ _SELECTION: Final = (
     "interval",
     "suspend",
 )
-_CLUSTER: Final = ("cluster", "namespace", "inventoryName", "deleteUnreachable", "driftDetection")
+_CLUSTER: Final = ("cluster", "namespace", "inventoryName", "owner", "deleteUnreachable", "driftDetection")
 
 ARTIFACT: Final = frozenset(("url", *access.INPUTS, *_PACKING, *_DESCRIPTION))
 REPOSITORY: Final = frozenset(

@@ -283,6 +283,7 @@ REPOSITORY_OUTPUTS: Final[Table] = {
     "files": ("{string}", "SHA-256 of each file of the artifact by its path; known in a preview."),
     "objects": ("{string}", "Each object as masked YAML, by `Deployment.apps/namespace/name`; known in a preview."),
     "inventory": ("[any]", "What was applied, and will be pruned or deleted."),
+    "owner": ("string", "Whose inventory it is: `project/stack/name`; another resource cannot take it over."),
     "clusterUid": ("string", "Which cluster it was applied to: the uid of its namespace kube-system."),
     "ready": ("boolean", "Whether all objects were waited for and became ready."),
     "annotations": ("{string}", "Annotations of the manifest."),

@@ -139,7 +139,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if faults:
             return provider_pb2.CheckResponse(failures=_failures(str(fault) for fault in faults))
         if "inventoryName" in resource.INPUTS:
-            news.setdefault("inventoryName", _inventory_name(request.urn))
+            stack, project, _, name = _parts(request.urn)
+            news.setdefault("inventoryName", f"{project}-{stack}-{name}")
+            if "owner" in resource.INPUTS:
+                news["owner"] = f"{project}/{stack}/{name}"
         try:
             checked = resource.check(self._call(request.urn), olds, news)
         except (KubeociError, ExceptionGroup) as error:
@@ -273,12 +276,6 @@ def _parts(urn: str) -> tuple[str, str, str, str]:
     """Stack, project, type (without its parents') and name out of `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`."""
     stack, project, kind, name = [*urn.removeprefix("urn:pulumi:").split("::", 3), "", "", "", ""][:4]
     return stack, project, kind.rpartition("$")[2], name
-
-
-def _inventory_name(urn: str) -> str:
-    """`<project>-<stack>-<name>`, as the Python SDK's constructor has it."""
-    stack, project, _, name = _parts(urn)
-    return f"{project}-{stack}-{name}"
 
 
 def _strict(struct: struct_pb2.Struct) -> dict[str, Value]:

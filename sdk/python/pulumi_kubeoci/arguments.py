@@ -177,6 +177,7 @@ def repository_properties(name: str, args: OCIRepositoryArgs) -> dict[str, pulum
     properties = _properties("OCIRepository", OCIRepositoryArgs, args)
     if properties.get("inventoryName") is None:
         properties["inventoryName"] = f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
+    properties["owner"] = f"{pulumi.get_project()}/{pulumi.get_stack()}/{name}"
     return properties
 
 

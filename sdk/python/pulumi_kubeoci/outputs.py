@@ -83,6 +83,8 @@ class RepositoryOutputs:
     """Each object as masked YAML, by `Deployment.apps/namespace/name`."""
     inventory = Property[list[Any]]("inventory")
     """What was applied and will be pruned or deleted."""
+    owner = Property[str]("owner")
+    """Whose inventory it is: `project/stack/name`; another resource cannot take it over."""
     cluster_uid = Property[str]("clusterUid")
     """Which cluster it was applied to: the uid of its namespace kube-system."""
     ready = Property[bool]("ready")
@@ -110,6 +112,7 @@ REPOSITORY: Final = (
     "files",
     "objects",
     "inventory",
+    "owner",
     "clusterUid",
     "ready",
     "annotations",
