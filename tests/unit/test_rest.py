@@ -325,6 +325,25 @@ def test_stop_and_deadline_end_requests(cluster: ClusterSimulator) -> None:
     assert [] == cluster.requests
 
 
+def test_time_that_runs_out_between_attempts(cluster: ClusterSimulator) -> None:
+    """The server's last words say why, not only that it took too long; a stop is still a stop."""
+
+    class Late(threading.Event):
+        """A pause that takes longer than it should."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            rest.deadline = time.monotonic() - 1
+            return super().wait(0 if timeout else None)
+
+    cluster.fail("GET", Fault(status=429), times=2)
+    stop = Late()
+    rest = access(cluster, stop)
+    rest.deadline = time.monotonic() + 60
+    with pytest.raises(Refused) as caught:
+        rest.get(SYSTEM)
+    assert (429, 1) == (caught.value.status, len(cluster.requests))
+
+
 def test_operations_have_their_own_deadline(cluster: ClusterSimulator) -> None:
     """Resources that are applied at the same time share connections, not deadlines and warnings."""
     rest = access(cluster)

@@ -239,18 +239,23 @@ class Rest:
         return reply.value
 
     def _perform(self, request: _Request, receive: Callable[["urllib3.BaseHTTPResponse"], Result]) -> Result:
-        """One request with its repetitions."""
-        renewed, failures, pauses = False, 0, 0
-        fault: ClusterError
+        """One request with its repetitions. When time runs out between two of them, the last failure says why."""
+        renewed, failures, pauses, pause = False, 0, 0, 0.0
+        fault: ClusterError | None = None
         while True:
-            self.check()
-            used = self._link.login
             try:
+                self.pause(pause) if pause else self.check()
+                used = self._link.login  # not before the pause: another thread may renew it meanwhile
                 return self._once(request, used, receive)
+            except Stopped as stop:
+                if fault and stop.code == "stopped.deadline":
+                    raise fault from stop
+                raise
             except Refused as error:
                 if error.status == HTTPStatus.UNAUTHORIZED and not renewed:
                     renewed = True
                     self._link.renew(used)
+                    pause = 0.0
                     continue
                 if not error.is_transient or not (request.is_repeatable or error.is_before):
                     raise
@@ -264,7 +269,6 @@ class Rest:
             pauses += 1
             if failures > RETRIES or pause > self._patience:
                 raise fault
-            self.pause(pause)
 
     def _counts(self, fault: ClusterError) -> bool:
         """Whether a failure counts against `RETRIES`."""
