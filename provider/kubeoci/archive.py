@@ -69,12 +69,14 @@ class _Gzip:
         self._put(_GZIP_HEADER)
 
     def write(self, data: bytes) -> None:
+        """Add bytes of the tar, in order."""
         self._inner.update(data)
         self._crc = zlib.crc32(data, self._crc)
         self.expanded += len(data)
         self._put(self._deflate.compress(data))
 
     def close(self) -> Layer:
+        """End the member; gives both digests and the compressed size in bytes."""
         self._put(self._deflate.flush() + struct.pack("<LL", self._crc, self.expanded & 0xFFFFFFFF))
         outer, inner = self._outer.hexdigest(), self._inner.hexdigest()
         return Layer(Digest(f"sha256:{outer}"), Digest(f"sha256:{inner}"), self._size)

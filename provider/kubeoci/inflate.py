@@ -134,17 +134,21 @@ class _Gzip:
 
     @property
     def eof(self) -> bool:
+        """Whether the member is complete."""
         return self._inflate.eof
 
     @property
     def needs_input(self) -> bool:
+        """Whether nothing of the input is left over."""
         return not self._inflate.unconsumed_tail
 
     @property
     def unused_data(self) -> bytes:
+        """What followed the member."""
         return self._inflate.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most `max_length` bytes, of what was left over first."""
         return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
 
 

@@ -147,6 +147,7 @@ class _Scopes:
                 self._known[str(at(spec, "group")), str(at(spec, "names", "kind"))] = at(spec, "scope") != "Cluster"
 
     def is_namespaced(self, raw: Raw) -> bool:
+        """Definitions in the artifact know best, then the built-in table, then the cluster; else it is assumed."""
         key = raw.group, raw.kind
         if key not in self._known:
             told = kinds.namespaced(*key)

@@ -120,6 +120,7 @@ class _Automaton:
         self._kept = 0
 
     def fits(self, text: str) -> bool:
+        """Whether the text matches: one step for each character, whatever the expression."""
         state = self._state(self._first, "", fits=False)
         for char in text:
             state = state.after.get(char) or self._next(state, char)

@@ -150,10 +150,12 @@ class _Found:
 
     @property
     def is_dir(self) -> bool:
+        """Whether it is a directory itself, not a link to one."""
         return stat.S_ISDIR(self.state.st_mode)
 
     @property
     def is_link(self) -> bool:
+        """Whether it is a symbolic link."""
         return stat.S_ISLNK(self.state.st_mode)
 
     @property
@@ -162,6 +164,7 @@ class _Found:
         return self.path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
     def fault(self, what: str, advice: str = "") -> FilesError:
+        """An error `files.invalid` about this name."""
         return FilesError("files.invalid", what, where=self.shown, advice=advice)
 
 

@@ -80,6 +80,7 @@ def _program(text: str) -> Any:  # noqa: ANN401 - an untyped package
 
 def _judge(steps: Iterable[_Step]) -> Judge:
     def judge(body: Body) -> Health:
+        """By the first rule that holds. What cannot be evaluated is in progress: the field may come later."""
         for name, state, expression in steps:
             holds, words = _evaluated(expression, body)
             if words:

@@ -93,6 +93,7 @@ def _in_time(access: Access, load: Callable[[], Mapping[str, Any]], stop: thread
     future: Future[Mapping[str, Any]] = Future()
 
     def work() -> None:
+        """Hand over whatever came of it, errors of the interpreter too: nobody else would tell them."""
         try:
             future.set_result(load())
         except BaseException as error:  # noqa: BLE001 - raised again by whoever waits

@@ -15,6 +15,7 @@ def attempt(function: Callable[[Item], Result], items: Iterable[Item], workers: 
     """What `function` gives for each item, in order; where it raised a `KubeociError`, that error."""
 
     def guarded(item: Item) -> Result | KubeociError:
+        """The result, or the error as a value: one that was raised would end the others."""
         try:
             return function(item)
         except KubeociError as error:

@@ -66,6 +66,7 @@ def _with_path(keys: Collection[str]) -> Callable[["Place", str, Any], list[dict
     """A list of mappings, each of which may have its content in the file `path`."""
 
     def rewrite_all(place: "Place", name: str, value: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any YAML value
+        """The mappings with the paths under which the build will find their files."""
         return [_one_path(place, what, entry, keys) for what, entry in _each(place, name, value, dict)]
 
     return rewrite_all

@@ -213,6 +213,7 @@ def _pushed(call: Call, news: Values, olds: Values) -> Stored:
     signatures: list[Value] = []
 
     def seal() -> None:
+        """Sign what is in the registry under its digest, before a tag points at it."""
         assert given.sign  # noqa: S101 - it is passed on only then
         subject = Descriptor(artifacts.MANIFEST, digest, len(built.manifest))
         signatures[:] = signing.sign(store, given.repository, subject, given.sign, _recorded(olds, news), cache.folder)

@@ -195,6 +195,7 @@ class _Scopes:
         self._ask = ask_cluster
 
     def namespaced(self, group: str, kind: str) -> bool | None:
+        """As the API server says; None when it does not know the kind, or may not be asked."""
         if not self._ask:
             return None
         try:

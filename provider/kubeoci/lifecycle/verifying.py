@@ -233,6 +233,7 @@ def _check_parts(section: Reader, found: Verify) -> None:
     from kubeoci.trust import keys, matching, roots  # noqa: PLC0415 - loads cryptography
 
     def check(name: str, part: Callable[[], object]) -> None:
+        """Take the fault of one part to its place; what is well-formed is thrown away."""
         try:
             part()
         except TrustError as error:

@@ -67,6 +67,7 @@ def _end_signal() -> "SimpleQueue[None]":
     ended: SimpleQueue[None] = SimpleQueue()
 
     def end(_number: int, _frame: FrameType | None) -> None:
+        """Wake whoever waits."""
         ended.put(None)
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -44,6 +44,7 @@ def guarded(
 
     @functools.wraps(method)
     def call(self: "Servicer", request: Request, context: grpc.ServicerContext) -> Response:
+        """The method; only `abort` ends it with a status that the engine understands."""
         try:
             return method(self, request, context)
         except Exception as error:  # noqa: BLE001 - the last line of defence

@@ -26,6 +26,7 @@ def kept(read: Read, roots: Iterable[Digest], gone: Collection[Digest]) -> set[D
     """All that `roots` reach, subjects too, but for those that are `gone`. Raises as `below` does."""
 
     def subjects(raw: bytes) -> list[Digest]:
+        """The subject of a manifest, as far as it stays and is there."""
         subject = subject_of(raw)
         return [subject] if subject and subject not in gone and _is_there(read, subject) else []
 

@@ -234,6 +234,7 @@ class Layouts:
         left, limit = _MAX_SEARCHED_BYTES, self._limits.max_manifest_bytes
 
         def read(digest: Digest) -> bytes:
+            """One manifest, checked. Raises RegistryError: `registry.too_large`, or what `check_body` raises."""
             nonlocal left
             self._deadline.check()
             with opened(path_of(place, digest), f"{place}@{digest}") as file:

@@ -23,6 +23,7 @@ def together(function: Callable[[Item], Result], items: Iterable[Item], width: i
     due, failed = list(items), threading.Event()
 
     def guarded(item: Item) -> Result:
+        """The result, unless an earlier item failed; its own failure keeps later ones from beginning."""
         if failed.is_set():  # items begin in their order, so this is never the first failure
             raise CancelledError
         try:

@@ -66,6 +66,7 @@ class _Push(Generic[P]):
     seal: Callable[[], None] | None
 
     def run(self, tags: list[str]) -> Pushed:
+        """Push what is missing; 1 request when all tags point at it already."""
         looked, previous = time.monotonic(), self._look(tags)
         moving = [tag for tag in tags if previous[tag] != self.artifact.digest]
         for tag in moving:

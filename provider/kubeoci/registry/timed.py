@@ -48,9 +48,11 @@ class _Timed(RawIOBase):
         self._raw, self._sock, self._deadline = raw, sock, deadline
 
     def readable(self) -> bool:
+        """As `RawIOBase` asks."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        """Wait for the next bytes as long as the socket may idle, and no longer than the operation lasts."""
         self._deadline.check()
         idle, left = self._sock.gettimeout(), max(self._deadline.left, 0.001)
         if idle is None or left < idle:
@@ -58,5 +60,6 @@ class _Timed(RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        """Close both."""
         self._raw.close()
         super().close()

@@ -278,6 +278,7 @@ class _Body:
         self.close = stream.close
 
     def read(self, size: int = -1) -> bytes:
+        """The next bytes for the connection. Raises what the deadline does."""
         self._deadline.check()
         return self._stream.read(size)
 

@@ -195,6 +195,7 @@ class _Reader:
     is_users: bool
 
     def root(self, text: str) -> TrustedRoot:
+        """The root in a document. Raises Rejected, or TrustError, for what cannot be relied on."""
         raw = text.encode(errors="surrogatepass")
         if len(raw) > MAX_BYTES:
             strict.exceeded("it", f"is larger than {MAX_BYTES} bytes")

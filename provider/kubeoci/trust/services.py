@@ -69,6 +69,7 @@ class Session:
         """A signature over a payload, with its log entry. Raises `trust.sign_service`."""
 
         def sign() -> LegacySignature:
+            """Sign and log; the package gives both in one bundle."""
             found = json.loads(self._signer.sign_artifact(payload).to_json())
             signature = base64.b64decode(found["messageSignature"]["signature"])
             return LegacySignature(payload, signature, self.certificate, _entry(found))

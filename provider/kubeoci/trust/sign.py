@@ -120,9 +120,11 @@ class _Signing(Generic[P]):
     reference: str
 
     def policy(self, form: str) -> Leaf:
+        """What the signature will have to hold to: that of the very key or identity that signs."""
         return self.signer.policy((form,), self.annotations, self.reference or None)
 
     def payload(self, policy: Leaf) -> bytes:
+        """The bytes to sign. Raises TrustError when a verifier would refuse their length."""
         digest, name, notes = self.subject.digest, self.reference, self.annotations
         if BUNDLE in policy.formats:
             payload = statement.build(digest, name=name, annotations=notes)
@@ -134,6 +136,7 @@ class _Signing(Generic[P]):
         return payload
 
     def run(self, policy: Leaf, payload: bytes, recorded: Collection[SignatureRecord]) -> SignatureRecord:
+        """The record of a signature that holds: a known one, one that is there already, or a new one."""
         for known in recorded:
             if (known.digest, known.policy_hash) == (self.subject.digest, policy.hash):
                 return known
