@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was done, or would be done, to objects; the words are those of fluxcd/pkg `ssa`."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,6 +48,21 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.subject.short} {self.action}" + (f" ({self.note})" if self.note else "")
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 2 more`: no more than `most` of the names."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def remarks(changes: Iterable[Change]) -> list[str]:
+    """The changes with a note, as lines; those with the same action and note are one: a thousand may be adopted."""
+    groups: dict[tuple[Action, str], list[str]] = defaultdict(list)
+    for change in changes:
+        if change.note:
+            groups[change.action, change.note].append(change.subject.short)
+    return [f"{listed(names)} {action} ({note})" for (action, note), names in groups.items()]
 
 
 def summary(changes: Iterable[Change]) -> str:

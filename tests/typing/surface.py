@@ -40,6 +40,7 @@ repository = kubeoci.OCIRepository(
 assert_type(repository.objects, pulumi.Output[dict[str, str]])
 assert_type(repository.ready, pulumi.Output[bool])
 assert_type(repository.cluster_uid, pulumi.Output[str])
+assert_type(repository.inventory_id, pulumi.Output[str])
 
 kubeoci.OCIArtifact("no path", url="oci://registry.example.com/app")  # type: ignore[call-arg]
 kubeoci.OCIArtifact("no such word", url="a", path="b", tag="c")  # type: ignore[call-arg]

@@ -285,7 +285,7 @@ def test_run_that_comes_later_is_told_who_is_at_work(cluster: ClusterSimulator) 
     meta = cluster.at(PARENT_PATH)
     assert meta is not None
     parent = inventory.read_parent(meta)
-    cluster.put(inventory.parent_body("app", "default", parent.entries, parent.revisions, claim))
+    cluster.put(inventory.parent_body(inventory.ParentRef("default", "app"), parent.entries, parent.revisions, claim))
     cluster.requests.clear()
     with pytest.raises(ClusterError, match=f"another run is at work on this inventory: process {claim.pid} on "):
         up(cluster, *SHOP)

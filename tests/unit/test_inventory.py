@@ -21,7 +21,9 @@ SHOP = Entry(ObjectId("", "Namespace", "", "shop"), "v1")
 
 def parent(*entries: Entry, **meta: object) -> dict[str, Any]:
     """A parent as a server would return it."""
-    body = inventory.parent_body("app", "default", entries, [{"digest": str(n)} for n in range(12)])
+    body = inventory.parent_body(
+        inventory.ParentRef("default", "app"), entries, [{"digest": str(n)} for n in range(12)]
+    )
     body["metadata"] |= {"uid": "p", "resourceVersion": "7", **meta}
     return body
 
@@ -75,7 +77,7 @@ def test_too_large() -> None:
     noise = random.Random(1)
     entries = [Entry(ObjectId("", "X", "", noise.randbytes(100).hex()), "v1") for _ in range(10_000)]
     with pytest.raises(ClusterError, match=r"inventory of 10000 objects takes .* 921600 fit") as caught:
-        inventory.parent_body("app", "default", entries, [])
+        inventory.parent_body(inventory.ParentRef("default", "app"), entries, [])
     assert ("cluster.inventory", "Secret/default/app") == (caught.value.code, caught.value.where)
 
 

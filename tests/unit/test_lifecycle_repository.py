@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kubeoci.changes import Action
+from kubeoci.cluster.inventory import PART_OF, ParentRef
 from kubeoci.errors import ClusterError, InputError
 from kubeoci.lifecycle import artifact, command, repository
 from kubeoci.lifecycle.contract import Stored, Unfinished
@@ -19,6 +20,7 @@ from simulator.registry import RegistrySimulator
 from simulator.shop import FLAGS, FLAGS_PATH, NAMESPACE, PARENT_PATH, SECRET, WEB, WEB_PATH
 from simulator.world import World
 
+OTHER_PATH = "/api/v1/namespaces/shop/secrets/other"
 NOWHERE = "{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}], \
 clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], users: [{name: a, user: {}}]}"
 
@@ -262,12 +264,30 @@ def test_another_cluster_is_refused(world: Shop) -> None:
     assert [] == world.cluster.writes()
 
 
-def test_inventory_does_not_move(world: Shop) -> None:
-    """Another name for the inventory would leave the objects behind."""
-    world.push(NAMESPACE)
+def test_inventory_moves(world: Shop) -> None:
+    """Another name or namespace takes all objects along; the id stays, and the state knows where they are."""
+    world.push(NAMESPACE, FLAGS)
     stored = world.up()
-    with pytest.raises(InputError, match="default/app"):
-        repository.update(world.call(), stored.id, stored.outputs, {**stored.inputs, "inventoryName": "other"})
+    news = {**stored.inputs, "inventoryName": "other", "namespace": "shop"}
+    moved = repository.update(world.call(), stored.id, stored.outputs, news)
+    assert ("default/app", "shop/other") == (moved.id, moved.outputs["inventoryId"])
+    label = world.cluster.at(FLAGS_PATH)["metadata"]["labels"][PART_OF]
+    assert ParentRef("shop", "other").applyset == label
+    repository.delete(world.call(), moved.id, moved.outputs)
+    assert [None] * 3 == [world.cluster.at(path) for path in (FLAGS_PATH, PARENT_PATH, OTHER_PATH)]
+
+
+def test_suspended_inventory_does_not_move(world: Shop) -> None:
+    """Its objects are found where they are, under the old name."""
+    world.push(NAMESPACE, FLAGS)
+    stored = world.up()
+    news = {**stored.inputs, "inventoryName": "other", "namespace": "shop", "suspend": True}
+    moved = repository.update(world.call(), stored.id, stored.outputs, news)
+    read = repository.read(world.call(), moved.id, moved.outputs, {**moved.inputs, "suspend": False})
+    assert read
+    assert "default/app" == moved.outputs["inventoryId"] == read.outputs["inventoryId"]
+    repository.delete(world.call(), moved.id, {**moved.outputs, "suspend": False})
+    assert [None, None] == [world.cluster.at(path) for path in (FLAGS_PATH, PARENT_PATH)]
 
 
 def test_failed_update_keeps_the_inventory(world: Shop) -> None:

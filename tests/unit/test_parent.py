@@ -115,7 +115,7 @@ def test_claim_of_another_run_counts(cluster: ClusterSimulator) -> None:
     """Who wrote between our reading and our claim has the inventory."""
     up(cluster, FLAGS)
     entries = inventory.read_parent(cluster.at(PARENT_PATH) or {}).entries
-    theirs = inventory.parent_body("app", "default", entries, [], Claim.make(60.0))
+    theirs = inventory.parent_body(inventory.ParentRef("default", "app"), entries, [], Claim.make(60.0))
     cluster.then(READ, lambda: cluster.put(theirs))
     with pytest.raises(ClusterError, match="somebody else changed the inventory"):
         again(cluster)

@@ -34,23 +34,19 @@ class Legacy:
     def __bool__(self) -> bool:
         return bool(self.managers)
 
-    @property
-    def note(self) -> str:
-        """How a plan tells it."""
-        return f"adopted from {', '.join(self.managers)}"
-
 
 def legacy(site: Site, item: Object, live: Body) -> Legacy:
-    """The fields that an adoption takes over; none where the object is ours already, or the user merges.
+    """The fields that an adoption takes over; none where the user merges.
 
-    Only entries of the same version count: the fields of another one may have other names.
+    Of an object that is ours they are what the twin's manager has. Only entries of the same version count: the fields
+    of another one may have other names.
     """
-    if marks.is_ours(live, site.applyset) or marks.merges(item.body, live):
+    if not site.is_ours(live) and marks.merges(item.body, live):
         return Legacy()
     entries = _entries(live)
     if any(_is_own(entry, site) and entry.get("apiVersion") != item.api_version for entry in entries):
         return Legacy()
-    taken = [entry for entry in entries if _is_taken(entry, site, item.api_version)]
+    taken = [entry for entry in entries if _is_taken(entry, site, item, live)]
     managers = tuple(dict.fromkeys(str(entry.get("manager")) for entry in taken))
     return Legacy(managers, fieldset.union(*(entry.get("fieldsV1") or {} for entry in taken)))
 
@@ -61,7 +57,7 @@ def foresee(site: Site, kind: Kind, item: Object, live: Body, tried: Body) -> Bo
     The server is asked what it makes of that, since it fills in its defaults; where it does not say, they are missing.
     """
     found = legacy(site, item, live)
-    left = [entry for entry in _entries(tried) if not _is_taken(entry, site, item.api_version)]
+    left = [entry for entry in _entries(tried) if not _is_taken(entry, site, item, live)]
     kept = fieldset.union(*(entry.get("fieldsV1") or {} for entry in left))
     made = fieldset.without(tried, found.fields, kept)
     if LAST_APPLIED in _annotations(live):
@@ -111,7 +107,7 @@ def take_over(site: Site, kind: Kind, item: Object, live: Body) -> None:
 
 def _again(site: Site, path: str, item: Object, before: Body) -> Body:
     body = site.rest.get(path)
-    other = marks.owner(body, item.body, site.applyset) if body else ""
+    other = marks.owner(body, item.body, site.applysets) if body else ""
     if body is None or other or body["metadata"]["uid"] != before["metadata"]["uid"]:
         what = f"it belongs to {other} now" if other else "somebody deleted it just now"
         raise ClusterError("cluster.owned" if other else "cluster.conflict", what, advice="run again")
@@ -129,7 +125,7 @@ def _patch(site: Site, item: Object, live: Body, found: Legacy) -> list[Body]:
         "fieldsType": "FieldsV1",
         "fieldsV1": fieldset.minus(fields, _LAST_APPLIED_PATH),
     }
-    left = [each for each in _entries(live) if each not in own and not _is_taken(each, site, item.api_version)]
+    left = [each for each in _entries(live) if each not in own and not _is_taken(each, site, item, live)]
     patch: list[Body] = [{"op": "replace", "path": "/metadata/managedFields", "value": [*left, ours]}]
     if LAST_APPLIED in _annotations(live):
         patch.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
@@ -151,10 +147,12 @@ def _is_own(entry: Body, site: Site) -> bool:
     return named and not entry.get("subresource")
 
 
-def _is_taken(entry: Body, site: Site, api_version: str) -> bool:
-    if entry.get("subresource") or entry.get("apiVersion") != api_version or _is_own(entry, site):
+def _is_taken(entry: Body, site: Site, item: Object, live: Body) -> bool:
+    if entry.get("subresource") or entry.get("apiVersion") != item.api_version or _is_own(entry, site):
         return False
     manager = str(entry.get("manager", ""))
+    if site.is_ours(live):
+        return site.twin is not None and manager == site.twin.manager
     return manager == site.manager or is_tool(manager, site.settings)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubeoci.changes import Action, Change
-from kubeoci.cluster import adoption, dependencies, expressions, inventory, marks, order, prune, symptoms, wait
+from kubeoci.cluster import adoption, dependencies, expressions, inventory, order, prune, symptoms, wait
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.checks import HealthCheck
 from kubeoci.cluster.conflicts import offer
@@ -86,8 +86,10 @@ class _Run:
         home = ObjectId("", "Namespace", "", self.site.settings.namespace)
         if home.name in self.found.absent:
             self._one(next(item for item in self.desired if item.id == home))
-        known = {entry.id: entry.version for entry in self.found.parent.entries}
-        if not self.found.parent.found or known != {entry.id: entry.version for entry in self.entries.values()}:
+        parent = self.found.parent
+        known = {entry.id: entry.version for entry in parent.entries}
+        is_known = known == {entry.id: entry.version for entry in self.entries.values()}
+        if not parent.found or self.site.settings.former or not is_known:
             self._claim()
 
     def _claim(self) -> None:
@@ -144,11 +146,19 @@ class _Run:
         history = list(self.found.parent.revisions)
         try:
             final = with_revision(history, revision) if not self.faults else history
-            self.written |= self.found.parent.write(self.entries.values(), final)
+            self.written |= self.found.parent.write(self.entries.values(), final, self._moving())
         except Stopped as error:  # the parent knows all objects already, only not all uids
             self.faults.append(error)
         except KubeociError as error:
             self.faults.append(self.site.fault("the inventory", error))
+
+    def _moving(self) -> set[ObjectId]:
+        """The objects that may still be under the twin: all after a failure, else what must not be touched."""
+        if self.faults:
+            return set(self.entries)
+        known = {**self.found.live.bodies, **self.bodies}
+        still = {ident for ident, body in known.items() if self.site.is_moving(body)}
+        return (still | self.found.live.unknown) & self.entries.keys()
 
     def outcome(self) -> Outcome:
         """Everything that happened, in the order of the stages."""
@@ -183,7 +193,7 @@ class _Run:
         self.site.rest.check()
         self.written = True
         # what is not ours yet may have become somebody's since the dry-run: nothing of it is forced unasked
-        force = verdict.force and live is not None and marks.is_ours(live, self.site.applyset)
+        force = verdict.force and live is not None and self.site.is_settled(live)
         found = adoption.legacy(self.site, item, live) if live and verdict.action is not Action.RECREATED else None
         if live and found:
             adoption.take_over(self.site, kind, item, live)
@@ -205,7 +215,7 @@ class _Run:
     def _record(self, item: Object, verdict: Verdict, body: Body | None) -> None:
         with self.lock:
             self.changes[item.id] = Change(item.id, verdict.action, item.api_version, verdict.fields, verdict.note)
-            if body and marks.is_ours(body, self.site.applyset):
+            if body and self.site.is_ours(body):
                 self.entries[item.id] = Entry(item.id, item.version, str(body["metadata"].get("uid", "")))
             if body and verdict.action is not Action.SKIPPED:
                 self.bodies[item.id] = {**body, "apiVersion": item.api_version, "kind": item.id.kind}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from kubeoci.changes import Action
+from kubeoci.changes import Action, listed
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.parallel import each
@@ -17,7 +17,6 @@ from kubeoci.cluster.site import READERS, Site
 from kubeoci.cluster.survey import served
 from kubeoci.identity import ObjectId
 
-_NAMED: Final = 3
 _BY_ITSELF: Final = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
 _PASSING: Final = frozenset({"Event", "Endpoints", "EndpointSlice", "PodMetrics"})
 _DATA: Final = {
@@ -55,8 +54,7 @@ def _remark(
 def _told(found: Sequence[str]) -> str:
     """`with it go 4 objects that are not of this inventory: Cart/shop/a, Cart/shop/b, Cart/shop/c and 1 more`."""
     count = "goes 1 object that is" if len(found) == 1 else f"go {len(found)} objects that are"
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"with it {count} not of this inventory: {', '.join(found[:_NAMED])}{more}"
+    return f"with it {count} not of this inventory: {listed(found)}"
 
 
 def _listed(site: Site, kinds: Sequence[Kind], namespace: str, known: Collection[ObjectId]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from kubeoci.cluster.answers import Cause, Refused
 from kubeoci.cluster.inventory import PART_OF
 from kubeoci.cluster.mapper import Kind
-from kubeoci.cluster.site import Body, Settings, Site
+from kubeoci.cluster.site import Body, Site
 from kubeoci.errors import ClusterError
 from kubeoci.identity import ObjectId
 
@@ -65,7 +65,7 @@ def offer(
         causes = _causes(error)
         if not causes:
             raise
-        mended, kept = _settle(site.settings, body, causes, {*over, *site.settings.override_managers})
+        mended, kept = _settle(site, body, causes, {*over, *site.settings.override_managers})
     return Offer(_apply(site, path, mended, force=True, dry_run=dry_run), mended, force=True, kept=kept)
 
 
@@ -87,11 +87,10 @@ def _causes(error: Refused) -> list[Cause]:
     return [cause for cause in error.causes if is_conflict and cause.reason == "FieldManagerConflict"]
 
 
-def _settle(
-    settings: Settings, body: Body, causes: Iterable[Cause], over: Collection[str]
-) -> tuple[Body, tuple[str, ...]]:
-    policy = settings.conflicts
-    found = [(cause.field, _manager(cause)) for cause in causes]
+def _settle(site: Site, body: Body, causes: Iterable[Cause], over: Collection[str]) -> tuple[Body, tuple[str, ...]]:
+    policy, former = site.settings.conflicts, site.twin.manager if site.twin else ""
+    # what the inventory's own manager has at the place that it moves from is no conflict
+    found = [(cause.field, manager) for cause in causes if (manager := _manager(cause)) != former]
     for holder in (manager for field, manager in found if field == _LABEL):
         advice = "remove it there, or take this object out of the artifact"
         raise ClusterError("cluster.owned", f"{holder} took it for another inventory just now", advice=advice)

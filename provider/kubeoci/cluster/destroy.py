@@ -9,7 +9,7 @@ from kubeoci.cluster.apply import tell
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mask import Masks
-from kubeoci.cluster.parent import ParentStore
+from kubeoci.cluster.parents import Parents
 from kubeoci.cluster.prune import Decision, Pruned
 from kubeoci.cluster.site import Outcome, Site
 from kubeoci.errors import ClusterError, KubeociError, Stopped
@@ -22,9 +22,10 @@ def destroy(site: Site, recorded: Iterable[Entry]) -> Outcome:
     A namespace that is the parent's own goes after the parent: deleting it first would take the inventory with it.
     """
     site.start_clock()
-    parent = ParentStore(site)
+    known = list(recorded)
+    parent = Parents(site, is_known=bool(known))
     parent.check_free()
-    entries = inventory.union(parent.entries, recorded)
+    entries = inventory.union(parent.entries, known)
     found = live.read(site, {entry.id: entry.version for entry in entries}, [entry.id for entry in entries])
     site.masks = Masks(found.bodies.values())
     if parent.found and found.bodies:
@@ -35,7 +36,7 @@ def destroy(site: Site, recorded: Iterable[Entry]) -> Outcome:
         parent.release()
 
 
-def _destroy(site: Site, entries: Sequence[Entry], found: Live, parent: ParentStore) -> Outcome:
+def _destroy(site: Site, entries: Sequence[Entry], found: Live, parent: Parents) -> Outcome:
     done, last = _clear(site, entries, found)
     unknown = [change.subject.short for change in done.changes if change.action is Action.UNKNOWN]
     done.faults += [ClusterError("cluster.incomplete", "its API service is down", where=name) for name in unknown]
@@ -58,17 +59,17 @@ def _clear(site: Site, entries: Sequence[Entry], found: Live) -> tuple[Pruned, l
     return prune.delete(site, [item for item in decisions if item not in last]), last
 
 
-def _keep(site: Site, parent: ParentStore, done: Pruned) -> None:
+def _keep(site: Site, parent: Parents, done: Pruned) -> None:
     """Write down what is left, and that nobody works on it any more."""
     if not parent.found:
         return
     try:
-        done.written |= parent.write(done.left, parent.revisions)
+        done.written |= parent.write(done.left, parent.revisions, {entry.id for entry in done.left})
     except KubeociError as error:
         done.faults.append(error if isinstance(error, Stopped) else site.fault("the inventory", error))
 
 
-def _finish(site: Site, parent: ParentStore, last: Sequence[Decision], done: Pruned) -> None:
+def _finish(site: Site, parent: Parents, last: Sequence[Decision], done: Pruned) -> None:
     try:
         done.written |= parent.delete()
     except KubeociError as error:

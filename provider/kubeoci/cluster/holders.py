@@ -25,7 +25,7 @@ class Holders:
 
     def of(self, live: Body, desired: Body) -> str:
         """`the Flux Kustomization apps`, `the ApplySet default/shop of shop/dev/app`; empty when nobody or we do."""
-        words = marks.owner(live, desired, self.site.applyset)
+        words = marks.owner(live, desired, self.site.applysets)
         ident = marks.labels(live).get(PART_OF, "")
         return f"the ApplySet {self._name(ident)}" if words == f"the ApplySet {ident}" else words
 

@@ -47,7 +47,9 @@ def adjusted(site: Site, item: Object, live: Body | None) -> Object:
 
 
 def _is_other(entry: Mapping[str, Any], site: Site) -> bool:
-    return (entry.get("manager"), entry.get("operation")) != (site.manager, "Apply") or bool(entry.get("subresource"))
+    own = {site.manager, site.twin.manager if site.twin else site.manager}
+    is_own = entry.get("manager") in own and entry.get("operation") == "Apply"
+    return not is_own or bool(entry.get("subresource"))
 
 
 def _owns(fields: Mapping[str, Any], live: Any, path: Sequence[str]) -> bool:  # noqa: ANN401 - any JSON value

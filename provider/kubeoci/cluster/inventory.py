@@ -66,11 +66,39 @@ class Entry:
         return cls(ObjectId.from_entry(value["id"]), value["v"], value.get("uid", ""))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ParentRef:
+    """Which Secret is the parent of an inventory; label and field manager of its objects follow from that."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def read(cls, text: str) -> "ParentRef | None":
+        """The reverse of `str`; None for anything else."""
+        namespace, _, name = text.partition("/")
+        return cls(namespace, name) if namespace and name and "/" not in name else None
+
+    @property
+    def applyset(self) -> str:
+        """The value of the label that each object of the inventory carries."""
+        return applyset_id(self.name, self.namespace)
+
+    @property
+    def manager(self) -> str:
+        """The field manager of the inventory."""
+        return field_manager(self.applyset)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Parent:
     """A parent as it is in the cluster.
 
     `tooling` is who wrote it last: `kubeoci/v0.1.0`; `claim` who works on it; `owner` whose it is, "" if nobody said.
+    `twin` is the other parent of an inventory that is being moved, None otherwise.
     """
 
     entries: tuple[Entry, ...]
@@ -80,11 +108,12 @@ class Parent:
     uid: str
     claim: Claim | None = None
     owner: str = ""
+    twin: ParentRef | None = None
 
     @property
     def content(self) -> tuple[object, ...]:
         """What runs write: not what others may change about the Secret, such as its labels."""
-        return self.entries, self.revisions, self.claim, self.owner
+        return self.entries, self.revisions, self.claim, self.owner, self.twin
 
 
 def applyset_id(name: str, namespace: str) -> str:
@@ -108,12 +137,12 @@ def union(old: Iterable[Entry], new: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def parent_body(
-    name: str,
-    namespace: str,
+    ref: ParentRef,
     entries: Iterable[Entry],
     revisions: Sequence[Mapping[str, Any]],
     claim: Claim | None = None,
     owner: str = "",
+    twin: ParentRef | None = None,
 ) -> dict[str, Any]:
     """The Secret to apply. The same arguments give the same bytes; of `revisions` the last ten are kept.
 
@@ -121,22 +150,22 @@ def parent_body(
     """
     kept = sorted(set(entries))
     plain = {"entries": [entry.plain() for entry in kept], "revisions": list(revisions[-MAX_REVISIONS:])}
-    packed = _pack(plain | ({"claim": claim.plain()} if claim else {}))
+    packed = _pack(plain | ({"claim": claim.plain()} if claim else {}) | ({"twin": str(twin)} if twin else {}))
     if len(packed) > MAX_PARENT_BYTES:
         raise ClusterError(
             "cluster.inventory",
             f"the inventory of {len(kept)} objects takes {len(packed)} bytes, {MAX_PARENT_BYTES} fit",
-            where=f"{_KIND}/{namespace}/{name}",
+            where=f"{_KIND}/{ref}",
             advice="split the artifact",
         )
     return {
         "apiVersion": "v1",
         "kind": _KIND,
         "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {ID: applyset_id(name, namespace)},
-            "annotations": _annotations(namespace, kept) | ({OWNER: owner} if owner else {}),
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "labels": {ID: ref.applyset},
+            "annotations": _annotations(ref.namespace, kept) | ({OWNER: owner} if owner else {}),
         },
         "data": {_KEY: base64.b64encode(packed).decode()},
     }
@@ -158,6 +187,7 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
         entries = tuple(sorted(Entry.read(value) for value in plain["entries"]))
         revisions = tuple(plain["revisions"])
         claim = Claim.read(plain["claim"]) if "claim" in plain else None
+        twin = ParentRef.read(plain.get("twin", ""))
     except (LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise ClusterError(
             "cluster.inventory",
@@ -166,7 +196,7 @@ def read_parent(body: Mapping[str, Any]) -> Parent:
             advice="restore the Secret from a backup; without it nothing is pruned",
         ) from error
     version, uid = meta.get("resourceVersion", ""), meta.get("uid", "")
-    return Parent(entries, revisions, version, tooling, uid, claim, notes.get(OWNER, ""))
+    return Parent(entries, revisions, version, tooling, uid, claim, notes.get(OWNER, ""), twin)
 
 
 def _check_owner(meta: Mapping[str, Any], tooling: str, place: str) -> None:

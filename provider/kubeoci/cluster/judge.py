@@ -95,7 +95,7 @@ def is_leaving(live: Body) -> bool:
 
 
 def _compare(site: Site, live: Body, tried: Offer, found: Legacy) -> Verdict:
-    notes = [] if marks.is_ours(live, site.applyset) else [found.note if found else "adopted"]
+    notes = [] if site.is_settled(live) else [_origin(site, live, found)]
     notes += [f"kept theirs: {', '.join(tried.kept)}"] if tried.kept else []
     note = "; ".join(notes)
     if proof.drifted(live, tried.result):
@@ -104,6 +104,13 @@ def _compare(site: Site, live: Body, tried: Offer, found: Legacy) -> Verdict:
     if _owned(live, site.manager) != _owned(tried.result, site.manager):
         return Verdict(Action.UNCHANGED, (), note or "field ownership", tried.body, tried.force)
     return Verdict(Action.UNCHANGED, note=note)
+
+
+def _origin(site: Site, live: Body, found: Legacy) -> str:
+    """How a plan tells where an object comes from that does not carry our label yet."""
+    if site.is_moving(live):
+        return f"moved from {site.twin}"
+    return f"adopted from {', '.join(found.managers)}" if found else "adopted"
 
 
 def _owned(body: Body, manager: str) -> list[tuple[Any, Any]]:
@@ -128,7 +135,7 @@ def _is_replaceable(site: Site, kind: Kind, item: Object, body: Body) -> bool:
 
 def _replacement(site: Site, item: Object, live: Body, uid: str, error: Refused) -> Verdict:
     """Delete and create anew, if the user allows it for an object that is ours; else the server's refusal."""
-    is_ours = marks.is_ours(live, site.applyset) and uid in {"", live["metadata"]["uid"]}
+    is_ours = site.is_ours(live) and uid in {"", live["metadata"]["uid"]}
     allowed = site.settings.force and item.id.kind not in NEVER_ANEW
     if is_ours and (allowed or marks.may_recreate(item.body, live)):
         body = labelled(item.body, site.applyset)

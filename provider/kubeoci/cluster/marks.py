@@ -5,7 +5,7 @@ The marks are Flux's and those of other tools that users already write; as there
 annotation, and its value in any case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from kubeoci.cluster.inventory import PART_OF
@@ -49,21 +49,21 @@ def has_mark(key: str, value: str, *bodies: Body) -> bool:
     return any(str(marks(body).get(key, "")).lower() == value for body in bodies)
 
 
-def owner(live: Body, desired: Body, applyset: str) -> str:
+def owner(live: Body, desired: Body, ours: Collection[str]) -> str:
     """Who else owns a live object: `the Flux Kustomization apps`; empty when nobody or we do.
 
-    A mark that our own manifest sets is ours, whatever it says.
+    `ours` are the ids of our ApplySets. A mark that our own manifest sets is ours, whatever it says.
     """
     found, own = marks(live), marks(desired)
     for key, words in _OWNERS.items():
-        if found.get(key) and found[key] not in {applyset, own.get(key)}:
+        if found.get(key) and found[key] not in {*ours, own.get(key)}:
             return f"{words} {found[key]}"
     return ""
 
 
-def is_ours(live: Body, applyset: str) -> bool:
-    """Whether the live object carries our label."""
-    return labels(live).get(PART_OF) == applyset
+def applyset(live: Body) -> str:
+    """The id of the ApplySet that the object belongs to, "" when there is none."""
+    return labels(live).get(PART_OF, "")
 
 
 def reason_to_skip(desired: Body, live: Body | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from kubeoci.cluster import inventory
 from kubeoci.cluster.answers import Refused
 from kubeoci.cluster.claim import Claim
-from kubeoci.cluster.inventory import Entry, Parent
+from kubeoci.cluster.inventory import Entry, Parent, ParentRef
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.rest import Rest
 from kubeoci.cluster.site import GRACE_SECONDS, Body, Site
@@ -26,16 +26,16 @@ _RUNS = 2  # the clock is started twice: to apply and wait, and to delete
 
 
 class ParentStore:
-    """The ApplySet parent of one inventory. Every write carries the resourceVersion that was read before.
+    """One ApplySet parent. Every write carries the resourceVersion that was read before.
 
     `refusal` is why it could not be claimed: then nothing may be written at all.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, ref: ParentRef) -> None:
         """Reads the parent. Raises ClusterError `cluster.owned` for a Secret of somebody else."""
+        self.ref = ref
         self._site = site
-        settings = site.settings
-        self._path = _SECRETS.path(settings.namespace, settings.inventory_name)
+        self._path = _SECRETS.path(ref.namespace, ref.name)
         body = site.rest.get(self._path)
         self.found: Parent | None = inventory.read_parent(body) if body else None
         self.refusal: KubeociError | None = None
@@ -58,19 +58,23 @@ class ParentStore:
         if claim and claim != self._claim and claim.is_live():
             raise self._busy(f"another run is at work on this inventory: {claim}")
 
-    def check_owner(self) -> None:
+    def check_owner(self, former: ParentRef | None = None) -> None:
         """Raise ClusterError `cluster.owned` when the inventory is that of another resource.
 
-        For a first apply only: the state of a later one says whose it is, also after a resource was renamed.
+        For a parent that the state does not know: that of a first apply, or of a move from `former`. Else the state
+        says whose it is, also after a resource was renamed. A first apply may take what nobody signed, a move may not.
         """
-        owner = self.found.owner if self.found and self.found.entries else ""
-        if owner not in {"", self._owner}:
-            raise ClusterError(
-                "cluster.owned",
-                f"the inventory belongs to the resource {owner}",
-                where=self._where,
-                advice=f"set another inventoryName; if that resource is this one, import {self._where[7:]}",
-            )
+        if not self.found or not self.found.entries or (former and former == self.found.twin):
+            return
+        owner, own = self.found.owner, self._site.settings.owner
+        if (own and owner == own) or not (former or (own and owner)):
+            return
+        raise ClusterError(
+            "cluster.owned",
+            f"the inventory belongs to the resource {owner}" if owner else "the inventory has objects already",
+            where=self._where,
+            advice=f"set another inventoryName; if that resource is this one, import {self.ref}",
+        )
 
     @property
     def _owner(self) -> str:
@@ -79,10 +83,9 @@ class ParentStore:
 
     @property
     def _where(self) -> str:
-        settings = self._site.settings
-        return f"Secret/{settings.namespace}/{settings.inventory_name}"
+        return f"Secret/{self.ref}"
 
-    def claim(self, entries: Iterable[Entry]) -> bool:
+    def claim(self, entries: Iterable[Entry], twin: ParentRef | None = None) -> bool:
         """Write down, before the first object is written, that this run is at work and what may exist from now on.
 
         Sends one request however often it is called, from any thread; whether this call sent it. Raises what the
@@ -95,7 +98,7 @@ class ParentStore:
                 return False
             claim = Claim.make(_RUNS * (self._site.settings.timeout_seconds + GRACE_SECONDS))
             try:
-                self._put(entries, self.revisions, claim)
+                self._put(entries, self.revisions, twin, claim)
             except KubeociError as error:
                 claim.release()
                 self.refusal = error
@@ -108,16 +111,17 @@ class ParentStore:
         if self._claim:
             self._claim.release()
 
-    def write(self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]]) -> bool:
+    def write(
+        self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]], twin: ParentRef | None = None
+    ) -> bool:
         """Bring the parent to this content, without a claim; False when it is like that already: nothing is sent.
 
         Raises ClusterError `cluster.busy` when somebody else wrote since it was read.
         """
-        wanted, history = tuple(sorted(set(entries))), list(revisions)
-        now = (self.found.entries, list(self.found.revisions), self.found.owner) if self.found else None
-        if self.found and now == (wanted, history, self._owner) and self.found.claim is None:
+        wanted, history = tuple(sorted(set(entries))), tuple(revisions)
+        if self.found and self.found.content == (wanted, history, None, self._owner, twin):
             return False
-        self._put(wanted, history)
+        self._put(wanted, history, twin)
         return True
 
     def delete(self) -> bool:
@@ -134,11 +138,13 @@ class ParentStore:
         return True
 
     def _put(
-        self, entries: Iterable[Entry], revisions: Iterable[Mapping[str, Any]], claim: Claim | None = None
+        self,
+        entries: Iterable[Entry],
+        revisions: Iterable[Mapping[str, Any]],
+        twin: ParentRef | None,
+        claim: Claim | None = None,
     ) -> None:
-        settings = self._site.settings
-        place = (settings.inventory_name, settings.namespace)
-        body = inventory.parent_body(*place, entries, list(revisions), claim, self._owner)
+        body = inventory.parent_body(self.ref, entries, list(revisions), claim, self._owner, twin)
         rest = self._rest()
         for number in range(_TRIES):
             try:
@@ -195,9 +201,9 @@ class ParentStore:
         return rest
 
     def _send(self, body: Body, rest: Rest) -> Body:
-        manager = self._site.manager
+        manager = self.ref.manager
         if not self.found:
-            return rest.create(_SECRETS.collection(self._site.settings.namespace), body, manager=manager)
+            return rest.create(_SECRETS.collection(self.ref.namespace), body, manager=manager)
         meta = {**body["metadata"], "resourceVersion": self.found.resource_version}
         return rest.apply(self._path, {**body, "metadata": meta}, manager=manager, force=True)
 

@@ -60,7 +60,7 @@ def decide(
     levels = dependencies.levels(dependencies.known(live.bodies))
     found = [_decide(site, byid[ident], live, uids, levels) for ident in order.deletion_order(byid, levels)]
     staying = {item.entry.id.namespace for item in found if item.kept} | {ident.namespace for ident in wanted}
-    staying |= {site.settings.namespace} if keeps_parent else set()
+    staying |= _of_parents(site) if keeps_parent else set()
     return [_spare_namespace(item, staying) for item in found]
 
 
@@ -82,9 +82,7 @@ def delete(site: Site, decisions: Sequence[Decision]) -> Pruned:
 def orphan(site: Site, entries: Iterable[Entry], live: Live) -> Pruned:
     """Take our label off what we own and leave it where it is."""
     done = Pruned()
-    ours = [
-        entry for entry in entries if entry.id in live.bodies and marks.is_ours(live.bodies[entry.id], site.applyset)
-    ]
+    ours = [entry for entry in entries if entry.id in live.bodies and site.is_ours(live.bodies[entry.id])]
     for entry, result in zip(ours, attempt(lambda entry: _release(site, entry), ours, WRITERS), strict=True):
         done.written = True
         if isinstance(result, KubeociError):
@@ -93,6 +91,12 @@ def orphan(site: Site, entries: Iterable[Entry], live: Live) -> Pruned:
         else:
             done.changes.append(Change(entry.id, Action.SKIPPED, entry.api_version, (), "kept in the cluster"))
     return done
+
+
+def _of_parents(site: Site) -> set[str]:
+    """The namespaces that hold the inventory; a former one until the state says where the inventory is now."""
+    refs = (site.settings.ref, site.settings.former)
+    return {ref.namespace for ref in refs if ref}
 
 
 def _decide(site: Site, entry: Entry, live: Live, wanted_uids: set[str], levels: order.Levels) -> Decision:
@@ -113,8 +117,8 @@ def _decide(site: Site, entry: Entry, live: Live, wanted_uids: set[str], levels:
 def _reason_to_spare(site: Site, entry: Entry, body: Body, uid: str) -> str:
     if entry.uid and uid != entry.uid:
         return "somebody else made it anew since we applied it"
-    if not marks.is_ours(body, site.applyset):
-        other = marks.labels(body).get(inventory.PART_OF)
+    if not site.is_ours(body):
+        other = marks.applyset(body)
         return f"it belongs to the ApplySet {other} now" if other else "our label was taken off it"
     mark = marks.reason_to_keep(body)
     return f"it is marked {mark}" if mark else ""
@@ -187,7 +191,7 @@ def _release(site: Site, entry: Entry) -> None:
         site.rest.patch(path, [{"op": "remove", "path": label}], manager=site.manager)
     except Refused:
         live = site.rest.get(path)
-        if live and marks.is_ours(live, site.applyset):
+        if live and site.is_ours(live):
             raise  # else it is released, or gone: the answer was lost, or somebody was quicker
 
 

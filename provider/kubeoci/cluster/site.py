@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubeoci.changes import Change
-from kubeoci.cluster import inventory
+from kubeoci.cluster import marks
 from kubeoci.cluster.answers import Refused, short
 from kubeoci.cluster.checks import HealthCheck, HealthCheckExpr
 from kubeoci.cluster.ignorerules import IgnoreRule
-from kubeoci.cluster.inventory import Entry
+from kubeoci.cluster.inventory import PART_OF, Entry, ParentRef
 from kubeoci.cluster.mapper import Mapper
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.rest import Rest
@@ -39,7 +39,8 @@ class Settings:
     `Delete`, `WaitForTermination` or `Orphan`. `fail_fast` ends waiting at the first failed object;
     `health_checks` are awaited too, with `wait: false` they alone. To prune more than `max_prune` is refused.
     Without `adopt` an object that exists and is nobody's is refused. Fields of `override_managers` are taken,
-    those of `ignore_fields` are left to others. `owner`, `project/stack/name`, says whose the inventory is.
+    those of `ignore_fields` are left to others. `owner`, `project/stack/name`, says whose the inventory is. `former` is
+    where the state has it, given only when it has to be moved from there.
     """
 
     namespace: str
@@ -59,6 +60,12 @@ class Settings:
     override_managers: tuple[str, ...] = ()
     ignore_fields: tuple[IgnoreRule, ...] = ()
     owner: str = ""
+    former: ParentRef | None = None
+
+    @property
+    def ref(self) -> ParentRef:
+        """The ApplySet parent."""
+        return ParentRef(self.namespace, self.inventory_name)
 
     @property
     def keeps_objects(self) -> bool:
@@ -107,7 +114,10 @@ class Drift:
 
 @dataclass(slots=True)
 class Site:
-    """One cluster and one inventory, for the time of one operation."""
+    """One cluster and one inventory, for the time of one operation.
+
+    `twin` is the other parent while the inventory moves: what is under it is ours, too.
+    """
 
     rest: Rest
     mapper: Mapper
@@ -118,21 +128,41 @@ class Site:
     warnings: list[str] = field(default_factory=list)
     ready_by: float = 0.0
     told: str = ""
+    twin: ParentRef | None = None
 
     @property
     def applyset(self) -> str:
-        """The value of the label that each of our objects carries."""
-        return inventory.applyset_id(self.settings.inventory_name, self.settings.namespace)
+        """The value of the label that each of our objects gets."""
+        return self.settings.ref.applyset
 
     @property
     def manager(self) -> str:
         """The field manager of this inventory."""
-        return inventory.field_manager(self.applyset)
+        return self.settings.ref.manager
 
     @property
     def selector(self) -> str:
         """The label selector of our objects."""
-        return f"{inventory.PART_OF}={self.applyset}"
+        if self.twin:
+            return f"{PART_OF} in ({self.applyset},{self.twin.applyset})"
+        return f"{PART_OF}={self.applyset}"
+
+    @property
+    def applysets(self) -> tuple[str, ...]:
+        """The values of the label that make an object ours."""
+        return (self.applyset, self.twin.applyset) if self.twin else (self.applyset,)
+
+    def is_ours(self, live: Body) -> bool:
+        """Whether the object carries our label, or that of the twin."""
+        return marks.applyset(live) in self.applysets
+
+    def is_settled(self, live: Body) -> bool:
+        """Whether the object carries the label that it should have."""
+        return marks.applyset(live) == self.applyset
+
+    def is_moving(self, live: Body) -> bool:
+        """Whether the object is still under the twin."""
+        return self.twin is not None and marks.applyset(live) == self.twin.applyset
 
     def start_clock(self) -> None:
         """Start the time of `timeout_seconds`, and a little more for the records."""

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubeoci.changes import Action
-from kubeoci.cluster import dependencies, ignoring, inventory, live, marks, prune
+from kubeoci.changes import Action, listed
+from kubeoci.cluster import dependencies, ignoring, inventory, live, prune
 from kubeoci.cluster.holders import Holders
 from kubeoci.cluster.inventory import Entry
 from kubeoci.cluster.live import Live
 from kubeoci.cluster.mapper import Kind
 from kubeoci.cluster.mask import Masks
 from kubeoci.cluster.parallel import each
-from kubeoci.cluster.parent import ParentStore
+from kubeoci.cluster.parents import Parents
 from kubeoci.cluster.prune import Decision
 from kubeoci.cluster.site import READERS, Site, raise_all
 from kubeoci.errors import ClusterError, KubeociError
@@ -35,7 +35,7 @@ class Survey:
     exist yet. `is_first`: the state knows of no object.
     """
 
-    parent: ParentStore
+    parent: Parents
     recorded: tuple[Entry, ...]
     live: Live
     promised: frozenset[Gvk]
@@ -54,9 +54,9 @@ class Survey:
 
 def look(site: Site, desired: Sequence[Object], recorded: Iterable[Entry]) -> Survey:
     """Read the inventory and everything that exists of it and of the desired objects. Sends only GET."""
-    parent = ParentStore(site)
     # the state's entries win: the parent may be older, but it knows what a killed run began
     known = list(recorded)
+    parent = Parents(site, is_known=bool(known))
     entries = inventory.union(parent.entries, known)
     wanted = {entry.id: entry.version for entry in entries} | {item.id: item.version for item in desired}
     found = live.read(site, wanted, [entry.id for entry in entries])
@@ -72,7 +72,7 @@ def check(site: Site, desired: Sequence[Object], found: Survey) -> None:
 
     ClusterError: `cluster.prune_refused`, `cluster.kind_missing`, `cluster.namespace_missing`, `cluster.owned`.
     """
-    if found.is_first:
+    if found.is_first or site.settings.former:
         found.parent.check_owner()
     if found.recorded and not desired and site.settings.prune and not site.settings.allow_empty:
         what = f"nothing is left to apply, so all {len(found.recorded)} objects would be deleted"
@@ -101,8 +101,7 @@ def _check_deletions(site: Site, desired: Iterable[Object], found: Survey) -> No
     most = site.settings.max_prune
     due = [item.entry.id.short for item in deletions(site, desired, found) if item.action is Action.DELETED]
     if most is not None and len(due) > most:
-        named = ", ".join(due[:_NAMED]) + (f" and {len(due) - _NAMED} more" if len(due) > _NAMED else "")
-        what = f"{len(due)} objects would be deleted, maxPrune is {most}: {named}"
+        what = f"{len(due)} objects would be deleted, maxPrune is {most}: {listed(due, _NAMED)}"
         raise ClusterError("cluster.prune_refused", what, advice="raise maxPrune if that is meant")
 
 
@@ -115,10 +114,10 @@ def _faults(site: Site, item: Object, found: Survey, holders: Holders) -> Iterat
     body = found.live.bodies.get(item.id)
     other = holders.of(body, item.body) if body else ""
     known = any(entry.id == item.id for entry in found.recorded)
-    if body and other and not (known and marks.is_ours(body, site.applyset)):
+    if body and other and not (known and site.is_ours(body)):
         advice = "remove it there, or take this object out of the artifact"
         yield ClusterError("cluster.owned", f"it belongs to {other}", advice=advice)
-    elif body and not site.settings.adopt and not known and not marks.is_ours(body, site.applyset):
+    elif body and not site.settings.adopt and not known and not site.is_ours(body):
         advice = "set adopt: true to take it over, or take this object out of the artifact"
         yield ClusterError("cluster.owned", "it exists already, and adopt is false", advice=advice)
 
@@ -126,7 +125,7 @@ def _faults(site: Site, item: Object, found: Survey, holders: Holders) -> Iterat
 def _namespace_faults(site: Site, desired: Sequence[Object], found: Survey, made: set[str]) -> Iterator[ClusterError]:
     for name in sorted(found.absent - made):
         users = [item for item in desired if item.id.namespace == name]
-        where = f"{users[0].id.short} ({users[0].source})" if users else f"Secret/{name}/{site.settings.inventory_name}"
+        where = f"{users[0].id.short} ({users[0].source})" if users else f"Secret/{site.settings.ref}"
         more = f" ({len(users)} objects)" if len(users) > 1 else ""
         advice = "add the Namespace to the artifact, or create it"
         what = f"the namespace {name} does not exist{more}"

@@ -64,7 +64,7 @@ class Target:
     def inventory(self) -> tuple[Entry, ...] | None:
         """What the cluster's copy of the inventory says; None when there is none."""
         with self._operation() as site:
-            store = ParentStore(site)
+            store = ParentStore(site, site.settings.ref)
             return store.entries if store.found else None
 
     def plan(self, desired: Sequence[Object], recorded: Iterable[Entry]) -> Plan:

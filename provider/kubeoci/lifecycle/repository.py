@@ -5,7 +5,7 @@ Rules:
 - check resolves and pulls; `digest`, `revision`, `files` and `objects` are facts, so a preview shows each field;
 - the cluster is asked by plan, create, update, read and delete; in a preview with reads and dry-runs only;
 - nothing is ever replaced; what was written is in the state, also after a failure;
-- an inventory stays with the cluster, namespace and name where it was made.
+- an inventory stays with its cluster; another namespace or name moves it, with all its objects.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kubeoci import digest as digests
-from kubeoci.changes import Action, Change, summary
+from kubeoci.changes import Action, Change, remarks, summary
 from kubeoci.cluster.display import drifted
-from kubeoci.cluster.inventory import Entry
+from kubeoci.cluster.inventory import Entry, ParentRef
 from kubeoci.cluster.target import Outcome, Target
 from kubeoci.cluster.target import Settings as TargetSettings
 from kubeoci.errors import ClusterError, InputError, KubeociError, ManifestError, RegistryError, flatten
@@ -33,7 +33,7 @@ SECRET: Final = access.SECRET | {"cluster"}
 
 _SOURCE: Final = frozenset({"url", "ref", "layerSelector", "verify", *access.INPUTS})
 _SHAPE: Final = frozenset({"path", "ignore", "namespace", "targetNamespace", "commonMetadata", *building.INPUTS})
-_OUTPUTS: Final = ("tag", "annotations", "inventory", "clusterUid", "ready")
+_OUTPUTS: Final = ("tag", "annotations", "inventory", "inventoryId", "clusterUid", "ready")
 _UNREACHABLE: Final = "cluster.unreachable"
 
 
@@ -76,8 +76,8 @@ def plan(call: Call, ident: str, olds: Values, news: Values) -> Planned:
     if "cluster" in reader.pending or call.session.unknown:
         return _offline(call, given, olds, news, outputs, "the cluster is not known yet")
     try:
-        target = _target(call, given)
-        _same_place(target, ident, olds, given)
+        target = _target(call, given, _parent(ident, olds))
+        _same_cluster(target, olds)
         planned = target.plan(_desired(call, given, news), _recorded(olds))
     except ClusterError as error:
         if error.code != _UNREACHABLE:
@@ -114,8 +114,8 @@ def read(call: Call, ident: str, outputs: Values, inputs: Values) -> Stored | No
         return Stored(ident, dict(outputs), dict(inputs))
     stored = Stored(ident, dict(outputs), dict(inputs))
     try:
-        target = _target(call, given)
-        _same_place(target, ident, outputs, given)
+        target = _target(call, _where_it_is(given, ident, outputs))
+        _same_cluster(target, outputs)
         loaded = _loaded(call, given, inputs)
         desired = loaded.objects if loaded else ()
         drift = target.drift(desired, _recorded(outputs))
@@ -141,8 +141,8 @@ def delete(call: Call, ident: str, outputs: Values) -> None:
         call.log(Severity.WARNING, "suspended: the objects stay in the cluster")
         return
     try:
-        target = _target(call, given)
-        _same_place(target, ident, outputs, given)
+        target = _target(call, _where_it_is(given, ident, outputs))
+        _same_cluster(target, outputs)
         outcome = target.destroy(_recorded(outputs))
     except ClusterError as error:
         if error.code != _UNREACHABLE:
@@ -214,12 +214,24 @@ def _applying(call: Call, given: RepositoryInputs) -> TargetSettings:
     return replace(given.applying, timeout_seconds=call.timeout_seconds or given.applying.timeout_seconds)
 
 
-def _target(call: Call, given: RepositoryInputs) -> Target:
-    """The cluster and inventory of these settings."""
+def _parent(ident: str, recorded: Values) -> ParentRef | None:
+    """Where the state has the inventory: the id says where it was made, the output where it was moved to since."""
+    return ParentRef.read(str(reveal(recorded.get("inventoryId")) or ident))
+
+
+def _where_it_is(given: RepositoryInputs, ident: str, recorded: Values) -> RepositoryInputs:
+    """The settings for the inventory of the state, though the inputs may name another place already."""
+    ref = _parent(ident, recorded) or given.applying.ref
+    return replace(given, applying=replace(given.applying, namespace=ref.namespace, inventory_name=ref.name))
+
+
+def _target(call: Call, given: RepositoryInputs, parent: ParentRef | None = None) -> Target:
+    """The cluster and inventory of these settings; one that the state has at another `parent` is to be moved."""
     rest = call.session.cluster(given.cluster)
+    applying = _applying(call, given)
     return Target(
         rest,
-        _applying(call, given),
+        replace(applying, former=parent if parent != applying.ref else None),
         stop=call.session.stop,
         log=lambda text: call.log(Severity.WARNING, text),
         progress=call.progress,
@@ -248,16 +260,8 @@ def _recorded(values: Values) -> tuple[Entry, ...]:
     return tuple(Entry.read(entry) for entry in entries) if isinstance(entries, list) else ()
 
 
-def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryInputs) -> str:
-    """The cluster's uid. Refuses another cluster or inventory than the recorded one: its objects would be left."""
-    place = f"{given.applying.namespace}/{given.applying.inventory_name}"
-    if ident and ident != place:
-        raise InputError(
-            "input.invalid",
-            f"the inventory is {ident} and cannot become {place}",
-            where="inventoryName",
-            advice="keep namespace and inventoryName, or destroy and create the resource",
-        )
+def _same_cluster(target: Target, recorded: Values) -> str:
+    """The cluster's uid. Refuses another cluster than the recorded one: its objects would be left."""
     uid, known = target.cluster_uid(), recorded.get("clusterUid")
     if isinstance(known, str) and known and known != uid:
         raise ClusterError(
@@ -271,18 +275,19 @@ def _same_place(target: Target, ident: str, recorded: Values, given: RepositoryI
 
 def _apply(call: Call, ident: str, olds: Values, news: Values) -> Stored:
     given = _given(call, news)
-    place = f"{given.applying.namespace}/{given.applying.inventory_name}"
+    ref, former = given.applying.ref, _parent(ident, olds)
+    ident = ident or str(ref)  # an id is for ever
     if given.suspend:
-        return Stored(place, {**olds, **news, "ready": False}, dict(news))
+        return Stored(ident, {**olds, **news, "ready": False}, dict(news))
     proof = content.evidence(call, given, digests.parse(str(news["digest"])))
-    target = _target(call, given)
-    uid = _same_place(target, ident, olds, given)
+    target = _target(call, given, former)
+    uid = _same_cluster(target, olds)
     outcome = target.apply(_desired(call, given, news), _recorded(olds), revision=str(reveal(news["revision"])))
     for warning in outcome.warnings:
         call.log(Severity.WARNING, warning)
     _remark(call, outcome.changes)
     outputs = _outputs(call, given, news, uid, outcome) | ({"verified": proof} if proof else {})
-    stored = Stored(place, outputs, dict(news))
+    stored = Stored(ident, outputs, dict(news))
     if not outcome.reasons:
         call.log(Severity.INFO, f"{_step(given, olds, news)}; {summary(outcome.changes)}")
         return stored
@@ -302,6 +307,7 @@ def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcom
         "tag": veiled(tag, news["revision"]),
         "annotations": dict(loaded.annotations),
         "inventory": [entry.plain() for entry in outcome.inventory],
+        "inventoryId": str(given.applying.ref),
         "clusterUid": uid,
         "ready": given.applying.wait and not outcome.reasons,
     }
@@ -309,9 +315,8 @@ def _outputs(call: Call, given: RepositoryInputs, news: Values, uid: str, outcom
 
 def _remark(call: Call, changes: Sequence[Change]) -> None:
     """Tell what the action alone does not: fields that were left to others, objects that were there before."""
-    for change in changes:
-        if change.note and change.action in {Action.UNCHANGED, Action.CONFIGURED}:
-            call.log(Severity.INFO, str(change))
+    for line in remarks(change for change in changes if change.action in {Action.UNCHANGED, Action.CONFIGURED}):
+        call.log(Severity.INFO, line)
 
 
 def _offline(
@@ -344,14 +349,15 @@ def _short(revision: Value) -> str:
 
 def _adopt(call: Call, ident: str) -> Stored | None:
     """An import: the id names the parent, and what is in it becomes the state."""
-    namespace, _, name = ident.partition("/")
-    if not namespace or not name or "/" in name:
+    ref = ParentRef.read(ident)
+    if not ref:
         raise InputError("input.invalid", f"{ident!r} is no id", where="id", advice="write namespace/inventoryName")
-    found = {"namespace": namespace, "inventoryName": name}
+    found = {"namespace": ref.namespace, "inventoryName": ref.name}
     given, _ = settings.repository({"url": "localhost/import", **found}, call.session.config)
     target = _target(call, given)
     entries = target.inventory()
     if entries is None:
         return None
     inventory = [entry.plain() for entry in entries]
-    return Stored(ident, {**found, "inventory": inventory, "clusterUid": target.cluster_uid()}, dict(found))
+    facts = {"inventory": inventory, "inventoryId": ident, "clusterUid": target.cluster_uid()}
+    return Stored(ident, {**found, **facts}, dict(found))

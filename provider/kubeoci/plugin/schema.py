@@ -270,8 +270,14 @@ REPOSITORY_INPUTS: Final[Table] = {
     "healthCheckExprs": ("[HealthCheckExpr]", "Rules of readiness for kinds that have none of their own."),
     "deleteUnreachable": ("boolean", "On destroy, forget the objects of a cluster that is gone. Default: false."),
     "cluster": ("Cluster", "Where to apply. Default: the provider's, else the usual kubeconfig."),
-    "namespace": ("string", "Namespace of the inventory, and of objects that name none. Default: `default`."),
-    "inventoryName": ("string", "Name of the inventory. Default: `<project>-<stack>-<name>`."),
+    "namespace": (
+        "string",
+        "Namespace of the inventory, and of objects that name none; another one moves it. Default: `default`.",
+    ),
+    "inventoryName": (
+        "string",
+        "Name of the inventory; another one moves it, with all its objects. Default: `<project>-<stack>-<name>`.",
+    ),
     "driftDetection": ("boolean", "Read the live objects before every preview and update. Default: true."),
 }
 
@@ -283,6 +289,7 @@ REPOSITORY_OUTPUTS: Final[Table] = {
     "files": ("{string}", "SHA-256 of each file of the artifact by its path; known in a preview."),
     "objects": ("{string}", "Each object as masked YAML, by `Deployment.apps/namespace/name`; known in a preview."),
     "inventory": ("[any]", "What was applied, and will be pruned or deleted."),
+    "inventoryId": ("string", "`namespace/inventoryName`, the Secret that holds the inventory: the id for an import."),
     "owner": ("string", "Whose inventory it is: `project/stack/name`; another resource cannot take it over."),
     "clusterUid": ("string", "Which cluster it was applied to: the uid of its namespace kube-system."),
     "ready": ("boolean", "Whether all objects were waited for and became ready."),

@@ -83,6 +83,8 @@ class RepositoryOutputs:
     """Each object as masked YAML, by `Deployment.apps/namespace/name`."""
     inventory = Property[list[Any]]("inventory")
     """What was applied and will be pruned or deleted."""
+    inventory_id = Property[str]("inventoryId")
+    """`namespace/inventoryName`, the Secret that holds the inventory: the id for an import."""
     owner = Property[str]("owner")
     """Whose inventory it is: `project/stack/name`; another resource cannot take it over."""
     cluster_uid = Property[str]("clusterUid")
@@ -112,6 +114,7 @@ REPOSITORY: Final = (
     "files",
     "objects",
     "inventory",
+    "inventoryId",
     "owner",
     "clusterUid",
     "ready",
