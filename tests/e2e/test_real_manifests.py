@@ -32,7 +32,7 @@ def ship(project: Project, source: Path, *left_out: str) -> None:
 @pytest.mark.parametrize(
     ("example", "source", "left_out", "objects"),
     [
-        ("quickstart", "podinfo/kustomize", "", 3),
+        pytest.param("quickstart", "podinfo/kustomize", "", 3, marks=long),
         ("quickstart-plugin", "kube-prometheus/manifests", API_SERVICE, 130),
         pytest.param("quickstart-plugin", "podinfo/kustomize", "", 3, marks=long),
         pytest.param("quickstart", "kube-prometheus/manifests", API_SERVICE, 130, marks=long),
@@ -58,6 +58,7 @@ def test_whole_life(
     assert [] == left(cluster_recorder, project)
 
 
+@long
 def test_api_service_without_server(new_project: NewProject, rig: Rig) -> None:
     """An APIService that nothing serves fails the update by name, and destroy is clean."""
     project = new_project("quickstart", {"shop:url": f"{rig.registry}/shop/adapter"})

@@ -17,7 +17,7 @@ OLD, RENAMED = (
 )
 
 
-@pytest.mark.parametrize("example", NAMES)
+@pytest.mark.parametrize("example", [pytest.param("quickstart", marks=pytest.mark.long), "quickstart-plugin"])
 def test_renamed_resource(new_project: NewProject, rig: Rig, example: str) -> None:
     """One update, of which the preview tells; no object is made anew, and a destroy by the new name leaves nothing."""
     name = NAMES[example]
