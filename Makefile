@@ -8,13 +8,13 @@ demo: tools
 	@$(RUN) python tools/demo.py
 
 test: lint tools
-	@$(RUN) pytest -q -n 4 --maxschedchunk 1 -m "not long"
+	@$(RUN) pytest -q -n auto --maxschedchunk 1 -m "not long"
 
 test-all: lint tools
-	@$(RUN) pytest -q -n 4 --maxschedchunk 1
+	@$(RUN) pytest -q -n auto --maxschedchunk 1
 
 check: lint
-	@$(RUN) pytest -q -n 4 tests/unit tests/properties -m "not long"
+	@$(RUN) pytest -q -n auto tests/unit tests/properties -m "not long"
 
 lint:
 	@$(RUN) sh -c "ruff check && ruff format --check && mypy"
